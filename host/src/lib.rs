@@ -1,0 +1,7 @@
+//! The host: loads miner drivers, keeps miners running, and serves them over REST.
+//!
+//! `ARCHITECTURE.md` has the map. A module uses only modules of the layers below its own.
+
+#![deny(unsafe_code)]
+
+pub mod model;

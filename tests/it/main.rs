@@ -1,0 +1,1 @@
+//! Behaviour of the real `adit` binary, seen from outside.
