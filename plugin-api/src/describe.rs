@@ -78,6 +78,7 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "one value at a time, made once an installation")]
 pub enum InstallPlan {
     /// The program is shipped with Adit or put in place by the operator; there is nothing to
     /// download.

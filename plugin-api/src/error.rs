@@ -57,12 +57,44 @@ impl Error {
 
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
-        Self::invalid(error.to_string())
+        Self::invalid(hide_value(&error.to_string()))
     }
 }
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::failed(error.to_string())
+    }
+}
+
+/// Where and why reading failed: `pools[0].url: invalid type: string, expected u16`.
+pub(crate) fn at(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let why = hide_value(&error.inner().to_string());
+    match error.path().to_string().as_str() {
+        "." => why,
+        path => format!("{path}: {why}"),
+    }
+}
+
+/// serde quotes the text that it could not use, which may be a wallet or a password.
+fn hide_value(message: &str) -> String {
+    let quoted = message.find("string \"").zip(message.rfind('"'));
+    match quoted {
+        Some((start, end)) => format!("{}string{}", &message[..start], &message[end + 1..]),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misplaced_text_is_not_repeated() {
+        let error = serde_json::from_str::<u64>("\"my \\\" wallet\"").unwrap_err();
+        let shown = Error::from(error).message;
+        assert!(shown.starts_with("invalid type: string, expected u64"), "{shown}");
+        let error = serde_json::from_str::<u64>("\"").unwrap_err();
+        assert!(Error::from(error).message.starts_with("EOF while parsing a string"));
     }
 }

@@ -64,9 +64,23 @@ pub trait Services: Send + Sync {
 pub struct Host(Arc<dyn Services>);
 
 impl Host {
+    /// The longest key of the storage, in bytes.
+    pub const MAX_KEY: usize = 256;
+
+    /// The largest value of the storage, in bytes.
+    pub const MAX_VALUE: usize = 256 << 10;
+
+    /// How much one driver may store, in bytes: the sum of its keys and values.
+    pub const MAX_STORAGE: usize = 16 << 20;
+
     /// A handle on any implementation of the services.
     pub fn new(services: Arc<dyn Services>) -> Self {
         Self(services)
+    }
+
+    /// The services behind the handle.
+    pub(crate) fn services(&self) -> &Arc<dyn Services> {
+        &self.0
     }
 
     /// Writes one message to the host's log, under the driver's id.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{Error, Installed, Result, millis};
+use crate::{Error, Installed, Result, error, millis};
 
 /// A miner's configuration: a JSON object that matches the driver's schema, defaults filled in.
 ///
@@ -20,7 +20,8 @@ impl Config {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] with the name of the field that does not fit.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        Ok(serde_json::from_value(Value::Object(self.0.clone()))?)
+        serde_path_to_error::deserialize(Value::Object(self.0.clone()))
+            .map_err(|error| Error::invalid(error::at(&error)))
     }
 
     /// The text in `field`.

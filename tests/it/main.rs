@@ -1,1 +1,0 @@
-//! Behaviour of the real `adit` binary, seen from outside.
