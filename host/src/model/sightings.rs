@@ -1,0 +1,135 @@
+//! What the output of a run said so far, and how it completes the figures of its API.
+
+use adit_plugin_api::{Observation, PerformanceMetrics, Phase, PoolMetrics, ShareResult};
+
+/// What the output of a run said so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sightings {
+    phase: Option<Phase>,
+    hashrate: Option<f64>,
+    algorithm: Option<String>,
+    shares: Option<Shares>,
+    last_share: Option<i64>,
+    pool: Option<PoolMetrics>,
+    error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Shares {
+    accepted: u64,
+    rejected: u64,
+    stale: u64,
+    invalid: u64,
+}
+
+impl Sightings {
+    /// Takes in what was seen at `now_s` (Unix seconds).
+    pub fn see(&mut self, observation: Observation, now_s: i64) {
+        match observation {
+            Observation::Phase { phase } => self.phase = Some(phase),
+            Observation::Hashrate { hashrate } => {
+                self.hashrate = (hashrate.is_finite() && hashrate >= 0.0).then_some(hashrate);
+            }
+            Observation::Algorithm { algorithm } => self.algorithm = Some(algorithm),
+            Observation::Share { result } => self.count(result, now_s),
+            Observation::Pool(pool) => self.pool = Some(pool),
+            Observation::Error { message } => self.error = Some(message),
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, result: ShareResult, now_s: i64) {
+        let shares = self.shares.get_or_insert_default();
+        match result {
+            ShareResult::Accepted => {
+                shares.accepted += 1;
+                self.last_share = Some(now_s);
+            }
+            ShareResult::Rejected => shares.rejected += 1,
+            ShareResult::Stale => shares.stale += 1,
+            ShareResult::Invalid => shares.invalid += 1,
+            _ => {}
+        }
+    }
+
+    /// The last phase that the output told.
+    pub fn phase(&self) -> Option<Phase> {
+        self.phase
+    }
+
+    /// The last error in the output, if any. Text from outside.
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// The figures of the program's API, completed by the output: the API is believed, the output
+    /// fills in what it does not tell.
+    pub fn complete(&self, api: Option<PerformanceMetrics>) -> PerformanceMetrics {
+        let mut metrics = api.unwrap_or_default();
+        let has_counts = metrics.shares.is_some() || metrics.rejected.is_some();
+        if let Some(shares) = self.shares.filter(|_| !has_counts) {
+            metrics.shares = Some(shares.accepted);
+            metrics.rejected = Some(shares.rejected);
+            metrics.stale = Some(shares.stale);
+            metrics.invalid = Some(shares.invalid);
+        }
+        metrics.hashrate = metrics.hashrate.or(self.hashrate);
+        metrics.algorithm = metrics.algorithm.or_else(|| self.algorithm.clone());
+        metrics.last_share = metrics.last_share.or(self.last_share);
+        metrics.pool = metrics.pool.or_else(|| self.pool.clone());
+        metrics.phase = metrics.phase.or(self.phase);
+        metrics
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(observations: impl IntoIterator<Item = Observation>) -> Sightings {
+        let mut sightings = Sightings::default();
+        for observation in observations {
+            sightings.see(observation, 1000);
+        }
+        sightings
+    }
+
+    #[test]
+    fn output_alone_makes_figures() {
+        let share = |result| Observation::Share { result };
+        let metrics = seen([
+            Observation::Phase { phase: Phase::Mining },
+            Observation::Hashrate { hashrate: 12.5 },
+            Observation::Algorithm { algorithm: "rx/0".to_owned() },
+            share(ShareResult::Accepted),
+            share(ShareResult::Accepted),
+            share(ShareResult::Rejected),
+        ])
+        .complete(None);
+        assert_eq!(metrics.hashrate, Some(12.5));
+        assert_eq!((metrics.shares, metrics.rejected), (Some(2), Some(1)));
+        assert_eq!(metrics.last_share, Some(1000));
+        assert_eq!(metrics.phase, Some(Phase::Mining));
+    }
+
+    #[test]
+    fn a_forged_share_line_changes_no_counter_of_the_api() {
+        let sightings = seen([Observation::Share { result: ShareResult::Accepted }]);
+        let api = PerformanceMetrics { shares: Some(7), ..PerformanceMetrics::default() };
+        let metrics = sightings.complete(Some(api));
+        assert_eq!((metrics.shares, metrics.rejected), (Some(7), None));
+    }
+
+    #[test]
+    fn nothing_seen_is_nothing_said() {
+        assert_eq!(seen([]).complete(None), PerformanceMetrics::default());
+    }
+
+    #[test]
+    fn a_hashrate_that_is_no_number_is_unknown() {
+        for hashrate in [f64::NAN, f64::INFINITY, -1.0] {
+            let metrics = seen([Observation::Hashrate { hashrate }]).complete(None);
+            assert_eq!(metrics.hashrate, None);
+        }
+    }
+}

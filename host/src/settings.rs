@@ -1,0 +1,288 @@
+//! What the operator can set: a TOML file, then the environment, then flags.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::model::name::DriverId;
+
+/// The settings file. Every key is optional; unknown keys are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Folder of the database, the drivers, the programs and the miners' state.
+    pub state_dir: PathBuf,
+    /// Name of this rig, for pools; the machine's host name when absent.
+    pub worker: Option<String>,
+    /// The REST API.
+    pub api: ApiSettings,
+    /// Where drivers are and how long they may think.
+    pub drivers: DriverSettings,
+    /// Programs that the operator put in place: path by miner type.
+    pub programs: BTreeMap<DriverId, PathBuf>,
+    /// How miners are watched.
+    pub miners: MinerSettings,
+}
+
+/// The REST API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiSettings {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What every route begins with.
+    pub base_path: String,
+    /// Further names under which clients may call this host, such as `rig1.lan`.
+    pub hosts: Vec<String>,
+    /// Web pages of other origins that may call this host, such as `http://dash.lan:8080`.
+    pub origins: Vec<String>,
+    /// Allow an address beyond loopback although the connection is not encrypted: whoever can
+    /// listen on the network can then read tokens and wallets.
+    pub plain_http_beyond_loopback: bool,
+}
+
+/// Where drivers are and how long they may think.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriverSettings {
+    /// Folders to search before the standard ones.
+    pub dirs: Vec<PathBuf>,
+    /// Limit of one call to a driver, in milliseconds.
+    pub call_timeout_ms: u64,
+    /// Calls to one driver that may be under way at once.
+    pub calls_at_once: usize,
+}
+
+/// How miners are watched.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MinerSettings {
+    /// Time between two looks at a miner's figures, in milliseconds.
+    pub stats_interval_ms: u64,
+    /// Time between two looks at a miner's output, in milliseconds.
+    pub output_interval_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            state_dir: default_state_dir(),
+            worker: None,
+            api: ApiSettings::default(),
+            drivers: DriverSettings::default(),
+            programs: BTreeMap::new(),
+            miners: MinerSettings::default(),
+        }
+    }
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            base_path: "/api/v1/mining".to_owned(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            plain_http_beyond_loopback: false,
+        }
+    }
+}
+
+impl Default for DriverSettings {
+    fn default() -> Self {
+        Self { dirs: Vec::new(), call_timeout_ms: 5_000, calls_at_once: 3 }
+    }
+}
+
+impl Default for MinerSettings {
+    fn default() -> Self {
+        Self { stats_interval_ms: 10_000, output_interval_ms: 1_000 }
+    }
+}
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read the settings {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The file is no TOML or has a key or value that does not exist.
+    #[error("the settings {path} are not usable: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        message: String,
+    },
+    /// A value makes no sense.
+    #[error("{0}")]
+    Value(String),
+}
+
+impl Settings {
+    /// Reads `path`, or the standard file if there is one, or takes the defaults.
+    ///
+    /// # Errors
+    /// When a named file is missing, or any file cannot be used.
+    pub fn read(path: Option<&Path>) -> Result<Self, Error> {
+        let standard = config_home().join("adit/adit.toml");
+        let (path, named) = path.map_or((standard.as_path(), false), |path| (path, true));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(source) => return Err(Error::Read { path: path.to_owned(), source }),
+        };
+        toml::from_str(&text).map_err(|error: toml::de::Error| Error::Parse {
+            path: path.to_owned(),
+            message: error.to_string().trim().to_owned(),
+        })
+    }
+
+    /// Refuses values that make no sense, with what to write instead.
+    ///
+    /// # Errors
+    /// [`Error::Value`].
+    pub fn check(&self) -> Result<(), Error> {
+        let wrong = |message: String| Err(Error::Value(message));
+        let base = &self.api.base_path;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
+        if !base.starts_with('/') || base.ends_with('/') || !base.chars().all(plain) {
+            return wrong(format!("api.base_path {base:?}: write it like /api/v1/mining"));
+        }
+        if !self.api.listen.ip().is_loopback() && !self.api.plain_http_beyond_loopback {
+            return wrong(format!(
+                "api.listen {}: beyond loopback anybody on the network could read tokens and \
+                 wallets; listen on 127.0.0.1, or accept that with \
+                 api.plain_http_beyond_loopback = true",
+                self.api.listen
+            ));
+        }
+        if !self.state_dir.is_absolute() {
+            return wrong(format!(
+                "state_dir {}: write an absolute path",
+                self.state_dir.display()
+            ));
+        }
+        if self.state_dir.to_str().is_none() {
+            return wrong("state_dir: use a path that is UTF-8".to_owned());
+        }
+        for (name, value, least, most) in [
+            ("miners.stats_interval_ms", self.miners.stats_interval_ms, 100, 3_600_000),
+            ("miners.output_interval_ms", self.miners.output_interval_ms, 50, 60_000),
+            ("drivers.call_timeout_ms", self.drivers.call_timeout_ms, 100, 600_000),
+            ("drivers.calls_at_once", self.drivers.calls_at_once as u64, 1, 64),
+        ] {
+            if !(least..=most).contains(&value) {
+                return wrong(format!("{name} {value}: write {least} to {most}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// [`MinerSettings::stats_interval_ms`] as a duration.
+    pub fn stats_interval(&self) -> Duration {
+        Duration::from_millis(self.miners.stats_interval_ms)
+    }
+
+    /// [`MinerSettings::output_interval_ms`] as a duration.
+    pub fn output_interval(&self) -> Duration {
+        Duration::from_millis(self.miners.output_interval_ms)
+    }
+}
+
+/// `$XDG_DATA_HOME/adit`, or `~/.local/share/adit`.
+pub fn default_state_dir() -> PathBuf {
+    data_home().join("adit")
+}
+
+/// The folder of the demonstration, apart from everything real.
+pub fn demo_state_dir() -> PathBuf {
+    data_home().join("adit-demo")
+}
+
+fn data_home() -> PathBuf {
+    xdg("XDG_DATA_HOME", ".local/share")
+}
+
+fn config_home() -> PathBuf {
+    xdg("XDG_CONFIG_HOME", ".config")
+}
+
+/// The XDG base directory in `variable`, or its standard place below the home folder.
+fn xdg(variable: &str, below_home: &str) -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
+    set(variable)
+        .or_else(|| set("HOME").map(|home| home.join(below_home)))
+        // Without a home, as under some init systems.
+        .unwrap_or_else(|| PathBuf::from("/var/lib"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("adit.toml");
+        std::fs::write(&path, text).unwrap();
+        let settings = Settings::read(Some(&path)).map_err(|error| error.to_string())?;
+        settings.check().map_err(|error| error.to_string())?;
+        Ok(settings)
+    }
+
+    #[test]
+    fn a_full_file_is_understood() {
+        let settings = parse(
+            "state_dir = '/var/lib/adit'
+             worker = 'rig-1'
+             [api]
+             listen = '127.0.0.1:0'
+             hosts = ['rig-1.lan']
+             [drivers]
+             dirs = ['/opt/drivers']
+             [programs]
+             xmrig = '/usr/bin/xmrig'
+             [miners]
+             stats_interval_ms = 500",
+        )
+        .unwrap();
+        assert_eq!(settings.api.listen.port(), 0);
+        assert_eq!(settings.stats_interval(), Duration::from_millis(500));
+        assert_eq!(settings.programs.len(), 1);
+    }
+
+    #[test]
+    fn bad_settings_say_what_is_wrong() {
+        for (text, expected) in [
+            ("colour = 'red'", "unknown field `colour`"),
+            ("[api]\nlisten = 'here'", "invalid socket address"),
+            ("[api]\nlisten = '0.0.0.0:9090'", "beyond loopback anybody"),
+            ("[api]\nbase_path = 'api/'", "write it like /api/v1/mining"),
+            ("state_dir = 'here'", "write an absolute path"),
+            ("[miners]\nstats_interval_ms = 1", "write 100 to 3600000"),
+            ("[programs]\n'../x' = '/bin/x'", "is not usable"),
+            ("= 3", "are not usable"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_an_error() {
+        let error = Settings::read(Some(Path::new("/nowhere/adit.toml"))).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/adit.toml"), "{error}");
+    }
+}
