@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod drivers;
 pub mod model;
 pub mod settings;
 pub mod store;
