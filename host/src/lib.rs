@@ -5,6 +5,7 @@
 #![deny(unsafe_code)]
 
 pub mod drivers;
+pub mod keepers;
 pub mod model;
 pub mod settings;
 pub mod store;

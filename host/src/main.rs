@@ -1,1 +1,12 @@
-fn main() {}
+//! The `adit` binary: the host, its command line, and the keeper that owns a run.
+
+use std::{path::Path, process::ExitCode};
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    match (args.next(), args.next()) {
+        // Before anything else: a keeper must stay small and forks while it has one thread.
+        (Some(word), Some(dir)) if word == "keeper" => adit::keepers::keeper::main(Path::new(&dir)),
+        _ => ExitCode::from(64),
+    }
+}

@@ -1,0 +1,185 @@
+//! Keepers: small processes that own one run of a miner's program each and outlive the host.
+//!
+//! Owns the folder of each miner's runs, the protocol between host and keeper, and both its ends.
+//! Knows nothing of drivers, databases or desired states: it tells what is alive and does as told.
+//!
+//! ```text
+//! <root>/<miner>/  lock         held by everything of the run that lives: the leash
+//!                  spec.json    what to run; written by the host
+//!                  state.json   who runs it; written by the keeper at the start
+//!                  socket       for status, stdin, signals and stop
+//!                  log.*        output; the number is how many bytes were logged before
+//!                  exit.json    how it ended; written by the keeper as the last thing
+//! ```
+
+pub mod error;
+mod files;
+pub mod keeper;
+mod ladder;
+mod launch;
+mod leash;
+mod lines;
+pub mod log;
+pub mod look;
+mod pending;
+mod proc;
+mod process;
+mod protocol;
+pub mod run;
+mod sys;
+
+pub(crate) use sys::end_with_reader;
+
+use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    task,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    keepers::{
+        error::Error,
+        log::Log,
+        look::{KILL_DEADLINE, Observed},
+        run::Run,
+    },
+    model::{name::MinerName, run::RunSpec},
+};
+
+/// How long a look waits for a keeper's answer.
+const LOOK_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Pause between two looks at something that is about to change.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The host's side of all keepers. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Keepers {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    exe: PathBuf,
+}
+
+impl Keepers {
+    /// The running binary as `exe` for [`Keepers::new`]: also right after the file was replaced.
+    pub const THIS_BINARY: &str = "/proc/self/exe";
+
+    /// Keepers whose runs are kept below `root`, one folder a miner. `exe` is the binary that
+    /// becomes a keeper by its argument `keeper`.
+    pub fn new(root: impl Into<PathBuf>, exe: impl Into<PathBuf>) -> Self {
+        Self { inner: Arc::new(Inner { root: root.into(), exe: exe.into() }) }
+    }
+
+    /// The folder of a miner's runs. The host may keep files of its own in it.
+    pub fn folder(&self, miner: &MinerName) -> PathBuf {
+        self.inner.root.join(miner.as_str())
+    }
+
+    /// The log of a miner.
+    pub fn log(&self, miner: &MinerName) -> Log {
+        Log::new(self.folder(miner))
+    }
+
+    /// The miners that have a folder, in order. Blocks for the time of one directory listing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the root folder cannot be read; a missing one is no error.
+    pub fn scan(&self) -> Result<Vec<MinerName>, Error> {
+        let entries = match fs::read_dir(&self.inner.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io("list", &self.inner.root)(error)),
+        };
+        let folders = entries.flatten().filter(|entry| entry.path().is_dir());
+        let name = |entry: fs::DirEntry| MinerName::new(entry.file_name().to_str()?).ok();
+        let mut miners: Vec<MinerName> = folders.filter_map(name).collect();
+        miners.sort_unstable();
+        Ok(miners)
+    }
+
+    /// Finds out what is true about the miner's newest run, and adopts it if it goes on.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the records or the lock cannot be read.
+    pub async fn look(&self, miner: &MinerName) -> Result<Observed, Error> {
+        let folder = self.folder(miner);
+        let found = Run::find(miner.clone(), folder.clone(), LOOK_DEADLINE).await;
+        if let Ok(run) = found {
+            return Ok(Observed::Running(run));
+        }
+        let failed = Error::io("examine", &folder);
+        off_thread(move || look::examine(&folder)).await.map_err(failed)
+    }
+
+    /// Starts a run and returns when its program runs.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when something of an earlier run is alive; [`Error::Exec`] when the program
+    /// cannot be executed; [`Error::Io`] and [`Error::Refused`] when the keeper cannot begin.
+    ///
+    /// # Cancellation
+    /// Safe to drop; the start goes on and [`Keepers::look`] finds its result.
+    pub async fn launch(&self, spec: &RunSpec) -> Result<Run, Error> {
+        let miner = spec.miner.clone();
+        let folder = self.folder(&miner);
+        let (exe, spec, place) = (self.inner.exe.clone(), spec.clone(), folder.clone());
+        let failed = Error::io("start a keeper in", &folder);
+        let state = off_thread(move || Ok(launch::launch(&exe, &place, &spec))).await;
+        Ok(Run::launched(miner, folder, state.map_err(failed)??))
+    }
+
+    /// Kills what a dead keeper left behind and waits until nothing of the run is alive. Whom to
+    /// kill is found by the lock they hold or the run in their environment, never by a written pid.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when a keeper is alive: then use [`Run::stop`]. [`Error::Survivors`] when
+    /// something is still alive after 10 s. [`Error::Io`] when the lock cannot be read.
+    pub async fn kill_orphans(&self, miner: &MinerName) -> Result<(), Error> {
+        let folder = self.folder(miner);
+        if matches!(self.look(miner).await?, Observed::Running(_) | Observed::Starting) {
+            return Err(Error::Busy(miner.clone()));
+        }
+        let deadline = Instant::now() + KILL_DEADLINE;
+        loop {
+            let place = folder.clone();
+            let failed = Error::io("examine", &folder);
+            let left = off_thread(move || look::kill_members(&place)).await.map_err(failed)?;
+            match left {
+                None => return Ok(()),
+                Some(pids) if Instant::now() > deadline => {
+                    return Err(Error::Survivors { miner: miner.clone(), pids });
+                }
+                Some(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// Deletes the miner's folder with records and log. A missing one is no error.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while something of a run is alive, [`Error::Io`] when it cannot be deleted.
+    pub async fn remove(&self, miner: &MinerName) -> Result<(), Error> {
+        let folder = self.folder(miner);
+        let (failed, place) = (Error::io("delete", &folder), folder.clone());
+        let removed = off_thread(move || {
+            if !place.try_exists()? {
+                return Ok(true);
+            }
+            // Held while the folder goes, so that no run begins in it.
+            let Some(_lock) = leash::take(&place)? else { return Ok(false) };
+            fs::remove_dir_all(&place).map(|()| true)
+        });
+        if removed.await.map_err(failed)? { Ok(()) } else { Err(Error::Busy(miner.clone())) }
+    }
+}
+
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

@@ -1,0 +1,12 @@
+//! Keepers with real processes: shell scripts as programs, the built `adit` as keeper.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod clients;
+mod life;
+mod orphans;
+mod output;
+mod root;
+mod stop;
+mod support;
+mod survival;
