@@ -6,6 +6,7 @@
 
 pub mod drivers;
 pub mod keepers;
+pub mod miners;
 pub mod model;
 pub mod settings;
 pub mod store;

@@ -1,0 +1,352 @@
+//! The use cases: start, stop and talk to miners, and tell how they are.
+//!
+//! Owns the miners under management. Knows nothing of HTTP or of the command line.
+
+mod collector;
+mod error;
+mod launch;
+mod live;
+mod logs;
+mod probe;
+mod programs;
+mod record;
+mod recover;
+mod services;
+mod supervisor;
+mod talk;
+mod words;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use adit_plugin_api::{Config, Services};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use error::Error;
+pub(crate) use launch::random_token;
+pub use logs::LogPage;
+pub use programs::Programs;
+pub(crate) use record::{Record, write_private};
+
+use crate::{
+    drivers::{handle::Driver, registry::Drivers},
+    keepers::Keepers,
+    miners::{
+        live::{Live, Status},
+        probe::Prober,
+        supervisor::{Order, Reply, Supervisor},
+    },
+    model::{
+        miner::{Desired, MinerView},
+        name::{DriverId, MinerName},
+        plan::PlanView,
+        restart::RestartPolicy,
+    },
+    store::{MinerRow, RunRow, Store},
+};
+
+/// Orders that may wait for one miner.
+const ORDERS: usize = 16;
+
+/// What the operator set about miners.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder with one folder per miner.
+    pub root: PathBuf,
+    /// Where programs are.
+    pub programs: Programs,
+    /// Name of this rig, for pools.
+    pub worker: String,
+    /// Time between two looks at a miner's figures.
+    pub stats_interval: Duration,
+    /// Time between two looks at a miner's output.
+    pub output_interval: Duration,
+}
+
+/// A miner to be made.
+#[derive(Clone, Debug)]
+pub struct NewMiner {
+    /// Its name; one is made from the driver's id when absent.
+    pub name: Option<MinerName>,
+    /// Its driver.
+    pub driver: DriverId,
+    /// Its configuration; defaults are filled in at each start.
+    pub config: Config,
+    /// What to do when its program ends by itself.
+    pub restart: RestartPolicy,
+}
+
+/// What every part of this module uses.
+pub(crate) struct Parts {
+    options: Options,
+    store: Store,
+    keepers: Keepers,
+    drivers: Drivers,
+    prober: Prober,
+}
+
+impl Parts {
+    fn folder(&self, miner: &MinerName) -> PathBuf {
+        self.options.root.join(miner.as_str())
+    }
+
+    fn driver(&self, id: &DriverId) -> Result<Driver, Error> {
+        self.drivers.get(id).ok_or_else(|| Error::NoDriver {
+            id: id.clone(),
+            known: self.drivers.loaded().map(|driver| driver.id().to_string()).collect(),
+        })
+    }
+}
+
+/// A miner under management.
+#[derive(Clone)]
+struct Member {
+    row: MinerRow,
+    orders: mpsc::Sender<(Order, Reply)>,
+    status: watch::Receiver<Status>,
+}
+
+/// All miners of this node. Cheap to clone.
+#[derive(Clone)]
+pub struct Miners(Arc<Inner>);
+
+struct Inner {
+    parts: Arc<Parts>,
+    /// Held for look-ups and changes of the map only, never across an await.
+    members: Mutex<BTreeMap<MinerName, Member>>,
+    tasks: TaskTracker,
+    ending: CancellationToken,
+}
+
+/// The host's services for one object of a driver; handed to the drivers.
+pub fn services(store: &Store, driver: &DriverId, miner: Option<&MinerName>) -> Arc<dyn Services> {
+    services::DriverServices::shared(store.clone(), driver, miner)
+}
+
+impl Miners {
+    /// Takes all miners of the database and of the state folders under management: those that run
+    /// are adopted, those that should run are started.
+    ///
+    /// # Errors
+    /// When the database or the folder of the miners cannot be read.
+    pub async fn begin(
+        options: Options,
+        store: Store,
+        keepers: Keepers,
+        drivers: Drivers,
+    ) -> Result<Self, Error> {
+        let parts = Arc::new(Parts { options, store, keepers, drivers, prober: Prober::new() });
+        let rows = recover::all(&parts).await?;
+        let miners = Self(Arc::new(Inner {
+            parts,
+            members: Mutex::default(),
+            tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
+        }));
+        for row in rows {
+            miners.supervise(row);
+        }
+        Ok(miners)
+    }
+
+    /// Makes a miner and starts it.
+    ///
+    /// # Errors
+    /// Nothing is made when the name is taken, the driver is missing, or the driver refuses the
+    /// configuration. A start that fails afterwards leaves the miner, which is tried again.
+    pub async fn create(&self, new: NewMiner) -> Result<MinerView, Error> {
+        let parts = &self.0.parts;
+        let driver = parts.driver(&new.driver)?;
+        let row = MinerRow {
+            name: self.free_name(&new)?,
+            driver: new.driver,
+            config: new.config,
+            restart: new.restart,
+            desired: Desired::Running,
+            created_at_ms: jiff::Timestamp::now().as_millisecond(),
+        };
+        if let Err(error) = launch::plan(parts, &row).await {
+            // The object that the driver made for it would stay for nobody.
+            driver.forget(&row.name);
+            return Err(error);
+        }
+        // Off until it is written down; whoever asks for the same name meanwhile is refused.
+        let row_off = MinerRow { desired: Desired::Stopped, ..row.clone() };
+        let name = row.name.clone();
+        if !self.supervise_new(row_off.clone()) {
+            return Err(Error::Taken(name));
+        }
+        if let Err(error) = parts.store.put_miner(row_off).await {
+            self.members().remove(&name);
+            return Err(error.into());
+        }
+        self.order(&name, Order::Start).await?;
+        self.get(name.as_str())
+    }
+
+    fn free_name(&self, new: &NewMiner) -> Result<MinerName, Error> {
+        let members = self.members();
+        if let Some(name) = &new.name {
+            let free = !members.contains_key(name);
+            return free.then(|| name.clone()).ok_or_else(|| Error::Taken(name.clone()));
+        }
+        let base: String = new.driver.as_str().chars().take(50).collect();
+        (1..=u32::MAX)
+            .filter_map(|n| MinerName::new(format!("{base}-{n}")).ok())
+            .find(|name| !members.contains_key(name))
+            .ok_or_else(|| Error::Invalid("all names are taken; give one".to_owned()))
+    }
+
+    /// All miners, by name.
+    pub fn list(&self) -> Vec<MinerView> {
+        let members: Vec<Member> = self.members().values().cloned().collect();
+        members.iter().map(|member| self.view(member)).collect()
+    }
+
+    /// One miner.
+    ///
+    /// # Errors
+    /// [`Error::NoMiner`].
+    pub fn get(&self, name: &str) -> Result<MinerView, Error> {
+        Ok(self.view(&self.member(name)?))
+    }
+
+    /// Starts a miner that exists; nothing happens when it runs.
+    ///
+    /// # Errors
+    /// [`Error::NoMiner`], or why the first attempt failed; it is tried again all the same.
+    pub async fn start(&self, name: &str) -> Result<MinerView, Error> {
+        let name = self.member(name)?.row.name;
+        self.order(&name, Order::Start).await?;
+        self.get(name.as_str())
+    }
+
+    /// Ends a miner's run and begins a new one.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn restart(&self, name: &str) -> Result<MinerView, Error> {
+        let name = self.member(name)?.row.name;
+        self.order(&name, Order::Restart).await?;
+        self.get(name.as_str())
+    }
+
+    /// Stops a miner and returns when nothing of it runs. Safe to drop: the stop goes on.
+    ///
+    /// # Errors
+    /// [`Error::NoMiner`], or when the wish cannot be written down.
+    pub async fn stop(&self, name: &str) -> Result<(), Error> {
+        let name = self.member(name)?.row.name;
+        self.order(&name, Order::Stop).await
+    }
+
+    /// Stops a miner and forgets it with its log. Safe to drop: it goes on.
+    ///
+    /// # Errors
+    /// As for [`stop`](Self::stop).
+    pub async fn remove(&self, name: &str) -> Result<(), Error> {
+        let name = self.member(name)?.row.name;
+        self.order(&name, Order::Remove).await?;
+        self.members().remove(&name);
+        Ok(())
+    }
+
+    /// Stops all miners at once and returns when nothing runs.
+    ///
+    /// # Errors
+    /// The first error; the other miners are stopped all the same.
+    pub async fn stop_all(&self) -> Result<(), Error> {
+        let names: Vec<MinerName> = self.members().keys().cloned().collect();
+        let mut stopping = tokio::task::JoinSet::new();
+        for name in names {
+            let miners = self.clone();
+            stopping.spawn(async move { miners.order(&name, Order::Stop).await });
+        }
+        stopping.join_all().await.into_iter().collect()
+    }
+
+    /// What runs or would run, secrets masked.
+    ///
+    /// # Errors
+    /// [`Error::NoMiner`]; when nothing runs, whatever keeps the driver from planning.
+    pub async fn plan(&self, name: &str) -> Result<PlanView, Error> {
+        let member = self.member(name)?;
+        if let Some((Live { plan: Some(plan), .. }, _)) = &member.status.borrow().live {
+            return Ok(PlanView::clone(plan));
+        }
+        Ok(launch::plan(&self.0.parts, &member.row).await?.view())
+    }
+
+    /// The last runs of a miner, newest first.
+    ///
+    /// # Errors
+    /// [`Error::NoMiner`], or when the database cannot be read.
+    pub async fn runs(&self, name: &str, limit: u32) -> Result<Vec<RunRow>, Error> {
+        let member = self.member(name)?;
+        Ok(self.0.parts.store.runs(&member.row.name, limit).await?)
+    }
+
+    /// Where the program of a driver is; `None` when it needs none.
+    ///
+    /// # Errors
+    /// [`Error::NoProgram`] with what to do.
+    pub async fn program(&self, driver: &Driver) -> Result<Option<PathBuf>, Error> {
+        let found = self.0.parts.options.programs.find(driver).await?;
+        Ok(found.map(|installed| installed.program))
+    }
+
+    /// Lets go of all miners. Their programs run on.
+    pub async fn end(&self) {
+        self.0.ending.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
+    fn supervise(&self, row: MinerRow) {
+        let new = self.supervise_new(row);
+        debug_assert!(new, "names in the database are unique");
+    }
+
+    /// `false`: the name is taken.
+    fn supervise_new(&self, row: MinerRow) -> bool {
+        let mut members = self.members();
+        if members.contains_key(&row.name) {
+            return false;
+        }
+        let (orders, inbox) = mpsc::channel(ORDERS);
+        let (publish, status) = watch::channel(Status::unknown(row.desired));
+        let supervisor = Supervisor::new(Arc::clone(&self.0.parts), row.clone(), publish);
+        self.0.tasks.spawn(supervisor.serve(inbox, self.0.ending.clone()));
+        members.insert(row.name.clone(), Member { row, orders, status });
+        true
+    }
+
+    async fn order(&self, name: &MinerName, order: Order) -> Result<(), Error> {
+        let member = self.member(name.as_str())?;
+        let (reply, answer) = oneshot::channel();
+        member.orders.send((order, reply)).await.map_err(|_| Error::ShuttingDown)?;
+        answer.await.map_err(|_| Error::ShuttingDown)?
+    }
+
+    fn member(&self, name: &str) -> Result<Member, Error> {
+        let shown = || name.chars().take(80).collect();
+        let name = MinerName::new(name).map_err(|_| Error::NoMiner(shown()))?;
+        self.members().get(&name).cloned().ok_or_else(|| Error::NoMiner(shown()))
+    }
+
+    fn view(&self, member: &Member) -> MinerView {
+        let driver = &member.row.driver;
+        let missing = self.0.parts.drivers.get(driver).is_none();
+        let missing = missing.then(|| format!("the driver {driver} is not loaded"));
+        member.status.borrow().view(&member.row, missing)
+    }
+
+    fn members(&self) -> MutexGuard<'_, BTreeMap<MinerName, Member>> {
+        self.0.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,186 @@
+//! From a miner's configuration to a run: asks the driver for a plan, checks it, writes its files
+//! and has a keeper carry it out.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+};
+
+use adit_plugin_api::{Config, Installed, Launch, ProcessPlan, StartPlan, StopPlan};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    drivers::handle::Driver,
+    keepers::run::Run,
+    miners::{
+        Error, Parts,
+        record::{self, Record},
+    },
+    model::{
+        plan::{self, PlanView},
+        run::{LogLimits, RunId, RunSpec},
+    },
+    store::MinerRow,
+};
+
+/// A plan that was checked and not yet carried out.
+pub(crate) struct Planned {
+    pub(crate) run: RunId,
+    pub(crate) launch: Launch,
+    pub(crate) plan: ProcessPlan,
+    pub(crate) stop: StopPlan,
+}
+
+impl Planned {
+    pub(crate) fn view(&self) -> PlanView {
+        plan::view(&self.plan, &self.launch)
+    }
+}
+
+/// Asks the driver how `row` would be run now. Changes nothing.
+pub(crate) async fn plan(parts: &Parts, row: &MinerRow) -> Result<Planned, Error> {
+    let driver = parts.driver(&row.driver)?;
+    let config = driver.complete(&row.config)?;
+    let program = parts.options.programs.find(&driver).await?;
+    let run = RunId::random();
+    let launch = launch(parts, row, &run, program)?;
+    let plan = ask(&driver, row, &config, &launch).await?;
+    plan::check(&plan, &launch)?;
+    let stop = driver.instance(Some(&row.name)).await?.stop(launch.clone()).await?;
+    Ok(Planned { run, launch, plan, stop })
+}
+
+async fn ask(
+    driver: &Driver,
+    row: &MinerRow,
+    config: &Config,
+    launch: &Launch,
+) -> Result<ProcessPlan, Error> {
+    match driver.instance(Some(&row.name)).await?.start(config.clone(), launch.clone()).await? {
+        StartPlan::Process(plan) => Ok(plan),
+        StartPlan::Device(_) => Err(Error::Unsupported(format!(
+            "the driver {} talks to a device without a program, which this version cannot do",
+            row.driver
+        ))),
+        _ => Err(Error::Unsupported(format!(
+            "the driver {} plans in a way that this version does not know: update adit",
+            row.driver
+        ))),
+    }
+}
+
+fn launch(
+    parts: &Parts,
+    row: &MinerRow,
+    run: &RunId,
+    program: Option<Installed>,
+) -> Result<Launch, Error> {
+    let folder = parts.folder(&row.name);
+    let port = free_port().map_err(|source| Error::Io {
+        what: "find a free TCP port on loopback".to_owned(),
+        source,
+    })?;
+    Ok(Launch {
+        miner: row.name.to_string(),
+        run: run.to_string(),
+        run_dir: folder.join("work"),
+        data_dir: folder.join("data"),
+        program,
+        api_port: port,
+        api_token: random_token(),
+        worker: parts.options.worker.clone(),
+    })
+}
+
+/// A port that was free a moment ago. Somebody else may take it before the program does; a driver
+/// sees that in the program's output.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// 256 random bits as 64 hex digits.
+pub(crate) fn random_token() -> String {
+    let mut hash = Sha256::new();
+    // Each UUID has 122 random bits from the system's generator.
+    for _ in 0..3 {
+        hash.update(uuid::Uuid::new_v4().as_bytes());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Carries a plan out. When this returns an error no process of the run lives.
+pub(crate) async fn carry_out(
+    parts: &Parts,
+    row: &MinerRow,
+    planned: &Planned,
+    now_ms: i64,
+) -> Result<Run, Error> {
+    let folder = parts.folder(&row.name);
+    prepare(&folder, planned).map_err(|source| Error::Io {
+        what: format!("prepare the folder {}", planned.launch.run_dir.display()),
+        source,
+    })?;
+    Record::new(row, planned)
+        .write(&folder)
+        .map_err(|source| Error::Io { what: format!("write {}", folder.display()), source })?;
+    let program = planned.plan.program.display().to_string();
+    let noted =
+        parts.store.run_started(&row.name, &row.driver, &planned.run, program, now_ms).await;
+    if let Err(error) = noted {
+        // A line of history is not worth a miner that stands still.
+        tracing::error!(miner = %row.name, %error, "cannot write down that a run begins");
+    }
+    Ok(parts.keepers.launch(&spec(row, planned)).await?)
+}
+
+/// An empty run folder with the plan's files, and the miner's lasting folder.
+fn prepare(folder: &Path, planned: &Planned) -> io::Result<()> {
+    let work = &planned.launch.run_dir;
+    match fs::remove_dir_all(work) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    record::private_folder(folder)?;
+    record::private_folder(work)?;
+    record::private_folder(&planned.launch.data_dir)?;
+    for file in &planned.plan.files {
+        let path = work.join(&file.path);
+        record::private_folder(path.parent().unwrap_or(work))?;
+        record::write_private(&path, file.content.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn spec(row: &MinerRow, planned: &Planned) -> RunSpec {
+    RunSpec {
+        run: planned.run.clone(),
+        miner: row.name.clone(),
+        program: planned.plan.program.clone(),
+        args: planned.plan.args.clone(),
+        env: environment(planned),
+        cwd: planned.launch.run_dir.clone(),
+        console: planned.plan.console,
+        stdin: planned.plan.stdin.clone(),
+        stop: planned.stop.clone(),
+        log: LogLimits::default(),
+    }
+}
+
+/// The host's short list, and the plan's own on top.
+fn environment(planned: &Planned) -> BTreeMap<String, String> {
+    const PASSED: &[&str] = &["PATH", "LANG", "LC_ALL", "TZ"];
+    let mut env: BTreeMap<_, _> = std::env::vars()
+        .filter(|(name, _)| {
+            // GPU drivers are steered by these.
+            let gpu = name.starts_with("CUDA_") || name.starts_with("GPU_");
+            gpu || PASSED.contains(&name.as_str())
+        })
+        .collect();
+    env.entry("PATH".to_owned()).or_insert_with(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
+    env.insert("HOME".to_owned(), planned.launch.run_dir.display().to_string());
+    env.insert("TERM".to_owned(), "dumb".to_owned());
+    env.extend(planned.plan.env.clone());
+    env
+}

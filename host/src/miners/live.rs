@@ -1,0 +1,122 @@
+//! What a supervisor tells of its miner, and how that is shown.
+
+use std::sync::Arc;
+
+use adit_plugin_api::{Launch, Phase};
+
+use crate::{
+    keepers::run::Run,
+    miners::{collector::SharedFigures, record::Record},
+    model::{
+        miner::{Desired, MinerView, RunView},
+        plan::PlanView,
+        run::RunStatus,
+    },
+    store::MinerRow,
+};
+
+/// A run that somebody is connected to. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub(crate) run: Run,
+    pub(crate) status: RunStatus,
+    /// How it was launched; `None` when nobody wrote that down.
+    pub(crate) launch: Option<Arc<Launch>>,
+    pub(crate) plan: Option<Arc<PlanView>>,
+    /// What must not be shown of its output.
+    pub(crate) secrets: Arc<[String]>,
+    pub(crate) figures: SharedFigures,
+}
+
+impl Live {
+    pub(crate) fn new(
+        run: Run,
+        status: RunStatus,
+        record: Option<Record>,
+        figures: SharedFigures,
+    ) -> Self {
+        let secrets = record.as_ref().map(|it| it.secrets.as_slice().into()).unwrap_or_default();
+        let (launch, plan) = record.map(|it| (Arc::new(it.launch), Arc::new(it.plan))).unzip();
+        Self { run, status, launch, plan, secrets, figures }
+    }
+
+    fn view(&self) -> RunView {
+        let program = self.launch.as_ref().and_then(|launch| launch.program.as_ref());
+        RunView {
+            id: self.status.run.to_string(),
+            pid: self.status.program.pid,
+            keeper_pid: self.status.keeper.pid,
+            started_at_ms: self.status.started_at_ms,
+            program: program.map(|it| it.program.display().to_string()).unwrap_or_default(),
+            version: program.and_then(|it| it.version.clone()),
+        }
+    }
+}
+
+/// Why a start has to wait.
+#[derive(Clone)]
+pub(crate) struct Wait {
+    pub(crate) phase: Phase,
+    pub(crate) reason: String,
+    /// Unix milliseconds; `None`: until the operator acts.
+    pub(crate) until_ms: Option<i64>,
+}
+
+/// Where a miner stands.
+#[derive(Clone)]
+pub(crate) struct Status {
+    pub(crate) desired: Desired,
+    /// Whether the host does not know yet what runs.
+    pub(crate) unsettled: bool,
+    /// The run, and whether a stop is under way.
+    pub(crate) live: Option<(Live, bool)>,
+    pub(crate) waiting: Option<Wait>,
+    pub(crate) restarts: u32,
+}
+
+impl Status {
+    /// Before the first look.
+    pub(crate) fn unknown(desired: Desired) -> Self {
+        Self { desired, unsettled: true, live: None, waiting: None, restarts: 0 }
+    }
+
+    /// The view of the miner `row`. `driver_missing` says why its driver cannot serve it, if so.
+    pub(crate) fn view(&self, row: &MinerRow, driver_missing: Option<String>) -> MinerView {
+        let figures = self.live.as_ref().map(|(live, _)| live.figures.get()).unwrap_or_default();
+        let driver_error = driver_missing.or_else(|| figures.driver_error.clone());
+        let phase = self.phase(figures.metrics.as_ref().and_then(|metrics| metrics.phase));
+        let waiting = self.waiting.as_ref();
+        let reason = waiting
+            .map(|waiting| waiting.reason.clone())
+            .or_else(|| driver_error.clone())
+            .or_else(|| figures.output_error.clone());
+        let stats = figures.metrics.map(|mut metrics| {
+            metrics.phase = Some(phase);
+            metrics
+        });
+        MinerView {
+            name: row.name.clone(),
+            miner_type: row.driver.clone(),
+            desired: self.desired,
+            phase,
+            running: self.live.is_some(),
+            reason,
+            retry_at_ms: waiting.and_then(|waiting| waiting.until_ms),
+            driverless: driver_error.is_some(),
+            run: self.live.as_ref().map(|(live, _)| live.view()),
+            restarts: self.restarts,
+            restart: row.restart.clone(),
+            stats,
+        }
+    }
+
+    fn phase(&self, reported: Option<Phase>) -> Phase {
+        match (&self.live, &self.waiting) {
+            (Some((_, true)), _) => Phase::Stopping,
+            (Some((_, false)), _) => reported.unwrap_or(Phase::Starting),
+            (None, Some(waiting)) => waiting.phase,
+            (None, None) if self.desired == Desired::Running || self.unsettled => Phase::Starting,
+            (None, None) => Phase::Stopped,
+        }
+    }
+}

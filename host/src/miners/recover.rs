@@ -1,0 +1,46 @@
+//! Which miners there are: those of the database, and those that only their folders know.
+
+use crate::{
+    keepers::look::Observed,
+    miners::{Error, Parts, record::Record},
+    model::miner::Desired,
+    store::MinerRow,
+};
+
+/// All miners. One that runs although the database does not know it, because the database was lost,
+/// is written back with what its folder tells.
+pub(crate) async fn all(parts: &Parts) -> Result<Vec<MinerRow>, Error> {
+    let mut rows = parts.store.miners().await?;
+    for name in parts.keepers.scan()? {
+        if rows.iter().any(|row| row.name == name) {
+            continue;
+        }
+        let record = match Record::read(&parts.folder(&name)) {
+            Ok(Some(record)) if record.name == name => record,
+            Ok(_) => {
+                tracing::warn!(miner = %name, "a folder without a description is left alone");
+                continue;
+            }
+            Err(error) => {
+                tracing::warn!(miner = %name, %error, "a folder cannot be read and is left alone");
+                continue;
+            }
+        };
+        let running = matches!(
+            parts.keepers.look(&name).await?,
+            Observed::Running(_) | Observed::Starting | Observed::Orphaned { .. }
+        );
+        let row = MinerRow {
+            name,
+            driver: record.driver,
+            config: record.config,
+            restart: record.restart,
+            desired: if running { Desired::Running } else { Desired::Stopped },
+            created_at_ms: record.created_at_ms,
+        };
+        tracing::warn!(miner = %row.name, running, "took a miner back that the database did not know");
+        parts.store.put_miner(row.clone()).await?;
+        rows.push(row);
+    }
+    Ok(rows)
+}

@@ -1,0 +1,299 @@
+//! One task per miner: compares what is wanted with what is seen and acts, until both agree.
+
+mod act;
+
+use std::{sync::Arc, time::Duration};
+
+use adit_plugin_api::Phase;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::{AbortHandle, JoinHandle},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    keepers::{error::End, run::Run},
+    miners::{
+        Error, Parts,
+        live::{Live, Status, Wait},
+        words::Ending,
+    },
+    model::{
+        miner::Desired,
+        reconcile::{self, Action, Pause, Seen},
+        restart::Ends,
+        run::{RunId, RunStatus},
+    },
+    store::MinerRow,
+};
+
+/// Time between two looks at a miner that is in nobody's hands.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// Time after which a miner is looked at although nothing happened.
+const LOOK_ANYWAY: Duration = Duration::from_secs(5);
+/// Output of a run that is read again when it is adopted, in bytes.
+const REPLAY_BYTES: u64 = 64 << 10;
+
+/// Where an order is answered.
+pub(crate) type Reply = oneshot::Sender<Result<(), Error>>;
+
+/// What a miner's supervisor is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Run; answered after the first attempt.
+    Start,
+    /// Do not run; answered when nothing runs any more.
+    Stop,
+    /// End the run and begin a new one; answered after the first attempt.
+    Restart,
+    /// Stop, then forget the miner and its folder; the supervisor ends.
+    Remove,
+}
+
+enum State {
+    /// Nobody looked yet.
+    Unknown,
+    /// No process lives and the last end was dealt with.
+    Idle,
+    /// A run was found that nobody is connected to.
+    Stray(Run, RunStatus),
+    /// A run is in this supervisor's hands.
+    Live(Box<Connected>),
+    /// A run ended.
+    Ended(Ending),
+    /// Somebody starts a keeper.
+    Starting,
+    /// Processes live without their keeper.
+    Orphaned,
+}
+
+struct Connected {
+    live: Live,
+    ended: JoinHandle<End>,
+    collector: AbortHandle,
+    stopping: bool,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.collector.abort();
+        self.ended.abort();
+    }
+}
+
+/// Why a start has to wait.
+struct Waiting {
+    phase: Phase,
+    reason: String,
+    /// `None`: until the operator acts.
+    until: Option<(Instant, i64)>,
+}
+
+pub(crate) struct Supervisor {
+    parts: Arc<Parts>,
+    row: MinerRow,
+    state: State,
+    waiting: Option<Waiting>,
+    ends: Ends,
+    restarts: u32,
+    restart_asked: bool,
+    history_is_tidy: bool,
+    /// The last run whose end was acted on, whether or not it could be written down.
+    settled: Option<RunId>,
+    starting: Vec<Reply>,
+    stopping: Vec<(Reply, Order)>,
+    status: watch::Sender<Status>,
+}
+
+impl Supervisor {
+    pub(crate) fn new(parts: Arc<Parts>, row: MinerRow, status: watch::Sender<Status>) -> Self {
+        Self {
+            parts,
+            row,
+            state: State::Unknown,
+            waiting: None,
+            ends: Ends::default(),
+            restarts: 0,
+            restart_asked: false,
+            history_is_tidy: false,
+            settled: None,
+            starting: Vec::new(),
+            stopping: Vec::new(),
+            status,
+        }
+    }
+
+    /// Serves the miner until the host ends or the miner is removed. Its program runs on.
+    pub(crate) async fn serve(
+        mut self,
+        mut orders: mpsc::Receiver<(Order, Reply)>,
+        ending: CancellationToken,
+    ) {
+        loop {
+            if matches!(self.state, State::Unknown) {
+                self.look().await;
+            }
+            self.tidy_history().await;
+            let action = reconcile::next(self.wanted(), self.seen(), self.pause());
+            self.act(action).await;
+            self.publish();
+            if self.answer().await {
+                return;
+            }
+            if !matches!(action, Action::Rest | Action::LookAgain) {
+                continue;
+            }
+            let next_look = self.next_look(action);
+            tokio::select! {
+                biased;
+                () = ending.cancelled() => return,
+                order = orders.recv() => match order {
+                    Some((order, reply)) => self.obey(order, reply).await,
+                    None => return,
+                },
+                end = end_of(&mut self.state) => self.state = match end {
+                    End::Exited(exit) => State::Ended(Ending::Exited(exit)),
+                    // The keeper died. What became of its program shows when looking.
+                    End::Lost => State::Unknown,
+                },
+                () = sleep_until(next_look) => self.wake(),
+            }
+        }
+    }
+
+    /// A run that shall give way to a new one is not wanted, although the miner is.
+    fn wanted(&self) -> Desired {
+        let gives_way = self.restart_asked && matches!(self.state, State::Live(_));
+        if gives_way { Desired::Stopped } else { self.row.desired }
+    }
+
+    fn seen(&self) -> Seen {
+        match &self.state {
+            State::Unknown | State::Starting => Seen::Starting,
+            State::Idle => Seen::Nothing,
+            State::Stray(..) => Seen::Stray,
+            State::Live(connected) if connected.stopping => Seen::Stopping,
+            State::Live(_) => Seen::Running,
+            State::Ended(_) => Seen::Ended,
+            State::Orphaned => Seen::Orphaned,
+        }
+    }
+
+    fn pause(&self) -> Pause {
+        let over = self.waiting.as_ref().is_none_or(|waiting| {
+            waiting.until.is_some_and(|(instant, _)| instant <= Instant::now())
+        });
+        if over { Pause::Over } else { Pause::Lasts }
+    }
+
+    fn next_look(&self, action: Action) -> Instant {
+        let now = Instant::now();
+        if action == Action::LookAgain {
+            return now + LOOK_AGAIN;
+        }
+        let until = self.waiting.as_ref().and_then(|waiting| waiting.until);
+        until.map_or(now + LOOK_ANYWAY, |(instant, _)| instant.min(now + LOOK_ANYWAY))
+    }
+
+    /// After a wait: what nobody is connected to is looked at afresh.
+    fn wake(&mut self) {
+        if matches!(self.state, State::Idle | State::Starting | State::Orphaned) {
+            self.state = State::Unknown;
+        }
+    }
+
+    /// What the operator wants is on disk before it is acted on and before the answer.
+    async fn obey(&mut self, order: Order, reply: Reply) {
+        let desired = match order {
+            Order::Start | Order::Restart => Desired::Running,
+            Order::Stop | Order::Remove => Desired::Stopped,
+        };
+        if let Err(error) = self.parts.store.set_desired(&self.row.name, desired).await {
+            drop(reply.send(Err(error.into())));
+            return;
+        }
+        self.row.desired = desired;
+        self.waiting = None;
+        self.restart_asked = false;
+        if desired == Desired::Stopped {
+            for overtaken in self.starting.drain(..) {
+                drop(overtaken.send(Err(Error::Overtaken(self.row.name.clone()))));
+            }
+            self.stopping.push((reply, order));
+            return;
+        }
+        self.ends = Ends::default();
+        self.restarts = 0;
+        for (overtaken, _) in self.stopping.drain(..) {
+            drop(overtaken.send(Err(Error::Overtaken(self.row.name.clone()))));
+        }
+        self.starting.push(reply);
+        self.restart_asked = order == Order::Restart && matches!(self.state, State::Live(_));
+    }
+
+    /// Answers the orders that are carried out. `true`: the miner is no more.
+    async fn answer(&mut self) -> bool {
+        let live = matches!(&self.state, State::Live(connected) if !connected.stopping);
+        if live && !self.restart_asked {
+            answer_all(&mut self.starting);
+        }
+        if !matches!(self.state, State::Idle) || self.row.desired == Desired::Running {
+            return false;
+        }
+        let removed = self.stopping.iter().any(|(_, order)| *order == Order::Remove);
+        let result = if removed { self.forget().await } else { Ok(()) };
+        let gone = removed && result.is_ok();
+        let mut result = Some(result);
+        for (reply, order) in self.stopping.drain(..) {
+            let answer = match order {
+                Order::Remove => result.take().unwrap_or(Ok(())),
+                _ => Ok(()),
+            };
+            drop(reply.send(answer));
+        }
+        gone
+    }
+
+    async fn forget(&self) -> Result<(), Error> {
+        self.parts.keepers.remove(&self.row.name).await?;
+        self.parts.store.remove_miner(&self.row.name).await?;
+        if let Some(driver) = self.parts.drivers.get(&self.row.driver) {
+            driver.forget(&self.row.name);
+        }
+        Ok(())
+    }
+
+    fn publish(&self) {
+        let live = match &self.state {
+            State::Live(connected) => Some((connected.live.clone(), connected.stopping)),
+            _ => None,
+        };
+        let waiting = self.waiting.as_ref().map(|waiting| Wait {
+            phase: waiting.phase,
+            reason: waiting.reason.clone(),
+            until_ms: waiting.until.map(|(_, at_ms)| at_ms),
+        });
+        self.status.send_replace(Status {
+            desired: self.row.desired,
+            unsettled: !matches!(self.state, State::Idle | State::Live(_)),
+            live,
+            waiting,
+            restarts: self.restarts,
+        });
+    }
+}
+
+fn answer_all(replies: &mut Vec<Reply>) {
+    for reply in replies.drain(..) {
+        drop(reply.send(Ok(())));
+    }
+}
+
+/// The end of the run in `state`; never, when there is none.
+async fn end_of(state: &mut State) -> End {
+    match state {
+        State::Live(connected) => (&mut connected.ended).await.unwrap_or(End::Lost),
+        _ => std::future::pending().await,
+    }
+}

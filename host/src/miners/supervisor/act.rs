@@ -1,0 +1,271 @@
+//! The single steps of a supervisor: look, adopt, start, stop, settle.
+
+use std::{sync::Arc, time::Duration};
+
+use adit_plugin_api::Phase;
+use tokio::time::Instant;
+
+use crate::{
+    keepers::{self, log::Cursor, look::Observed, run::Run},
+    miners::{
+        Error,
+        collector::{Collector, SharedFigures},
+        launch,
+        live::Live,
+        record::Record,
+        supervisor::{Connected, REPLAY_BYTES, State, Supervisor, Waiting},
+        words::{self, Ending},
+    },
+    model::{
+        miner::Desired,
+        reconcile::Action,
+        restart::Next,
+        run::{ExitRecord, RunStatus},
+    },
+};
+
+impl Supervisor {
+    pub(super) async fn look(&mut self) {
+        let observed = self.parts.keepers.look(&self.row.name).await;
+        self.state = match observed {
+            Ok(Observed::Absent) => State::Idle,
+            Ok(Observed::Running(run)) => match run.status().await {
+                Ok(status) => State::Stray(run, status),
+                Err(_) => State::Starting,
+            },
+            Ok(Observed::Ended(exit)) => self.unsettled(Ending::Exited(exit)).await,
+            Ok(Observed::Lost { run }) => self.unsettled(Ending::Lost(run)).await,
+            Ok(Observed::Starting) => State::Starting,
+            Ok(Observed::Orphaned { pids, .. }) => {
+                tracing::warn!(miner = %self.row.name, ?pids, "the keeper is gone, its run is not");
+                State::Orphaned
+            }
+            Err(error) => {
+                tracing::error!(miner = %self.row.name, %error, "cannot look at the miner");
+                State::Starting
+            }
+        };
+    }
+
+    /// An end counts once: when its run is still open in the history.
+    async fn unsettled(&self, end: Ending) -> State {
+        match self.parts.store.is_run_open(end.run()).await {
+            Ok(true) => State::Ended(end),
+            Ok(false) => State::Idle,
+            Err(error) => {
+                tracing::error!(miner = %self.row.name, %error, "cannot read the history");
+                State::Idle
+            }
+        }
+    }
+
+    /// A host may have died between noting a run and launching it. Once it is known what lives,
+    /// every other run of the history is over.
+    pub(super) async fn tidy_history(&mut self) {
+        let alive = match &self.state {
+            _ if self.history_is_tidy => return,
+            State::Idle => None,
+            State::Stray(run, _) => Some(run.id()),
+            _ => return,
+        };
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let cause = words::NEVER_BEGAN.to_owned();
+        match self.parts.store.close_runs(&self.row.name, alive, now_ms, cause).await {
+            Ok(()) => self.history_is_tidy = true,
+            Err(error) => {
+                tracing::error!(miner = %self.row.name, %error, "cannot tidy the history");
+            }
+        }
+    }
+
+    pub(super) async fn act(&mut self, action: Action) {
+        match action {
+            Action::Rest | Action::LookAgain => {}
+            Action::Adopt => self.adopt().await,
+            Action::Start => self.start().await,
+            Action::Stop => self.stop_run().await,
+            Action::Settle => self.settle().await,
+            Action::KillOrphans => self.kill_orphans().await,
+        }
+    }
+
+    async fn adopt(&mut self) {
+        let State::Stray(run, status) = std::mem::replace(&mut self.state, State::Unknown) else {
+            return;
+        };
+        let folder = self.parts.folder(&self.row.name);
+        let record = Record::read(&folder).ok().flatten();
+        let record = record.filter(|record| record.launch.run == status.run.to_string());
+        self.note(&status, record.as_ref()).await;
+        tracing::info!(miner = %self.row.name, pid = status.program.pid, "adopted the running miner");
+        self.connect(run, status, record, true);
+    }
+
+    /// The history has an adopted run already, unless the database was lost.
+    async fn note(&self, status: &RunStatus, record: Option<&Record>) {
+        let program = record.and_then(|record| record.launch.program.as_ref());
+        let program = program.map(|it| it.program.display().to_string()).unwrap_or_default();
+        let (store, row) = (&self.parts.store, &self.row);
+        let at_ms = status.started_at_ms;
+        let noted = store.run_started(&row.name, &row.driver, &status.run, program, at_ms).await;
+        if let Err(error) = noted {
+            tracing::error!(miner = %row.name, %error, "cannot note the adopted run");
+        }
+    }
+
+    fn connect(&mut self, run: Run, status: RunStatus, record: Option<Record>, adopted: bool) {
+        let log = self.parts.keepers.log(&self.row.name);
+        let back = if adopted { REPLAY_BYTES } else { 0 };
+        let end = log.end().unwrap_or_default();
+        let cursor = Cursor { offset: end.offset.saturating_sub(back), ..end };
+        let figures = SharedFigures::default();
+        let stopping = status.stopping;
+        let waiter = run.clone();
+        let ended = tokio::spawn(async move { waiter.wait().await });
+        let live = Live::new(run, status, record, figures.clone());
+        let collector = live.launch.clone().map(|launch| {
+            let (parts, row) = (Arc::clone(&self.parts), &self.row);
+            Collector::new(parts, row.name.clone(), row.driver.clone(), launch, cursor, figures)
+        });
+        let collector = tokio::spawn(async move {
+            if let Some(collector) = collector {
+                collector.run().await;
+            }
+        });
+        let collector = collector.abort_handle();
+        self.waiting = None;
+        self.state = State::Live(Box::new(Connected { live, ended, collector, stopping }));
+    }
+
+    async fn start(&mut self) {
+        self.state = State::Unknown;
+        match self.launch().await {
+            Ok(()) => {
+                for waiter in self.starting.drain(..) {
+                    drop(waiter.send(Ok(())));
+                }
+            }
+            // The last run's keeper has told the end and is about to leave, or somebody else began
+            // a run: no failure, and those who asked wait on.
+            Err(Error::Keeper(keepers::error::Error::Busy(_))) => {
+                tracing::info!(miner = %self.row.name, "something of a run is alive; looking again");
+                self.state = State::Starting;
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                tracing::error!(miner = %self.row.name, reason, "cannot start the miner");
+                self.wait(Phase::Failed, reason, self.row.restart.retry_failed());
+                let mut error = Some(error);
+                for waiter in self.starting.drain(..) {
+                    let again = Error::Start {
+                        name: self.row.name.clone(),
+                        reason: self
+                            .waiting
+                            .as_ref()
+                            .map_or_else(String::new, |it| it.reason.clone()),
+                    };
+                    drop(waiter.send(Err(error.take().unwrap_or(again))));
+                }
+            }
+        }
+    }
+
+    async fn launch(&mut self) -> Result<(), Error> {
+        let planned = launch::plan(&self.parts, &self.row).await?;
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let run = match launch::carry_out(&self.parts, &self.row, &planned, now_ms).await {
+            Ok(run) => run,
+            Err(error) => {
+                let store = &self.parts.store;
+                drop(store.run_lost(&planned.run, now_ms, error.to_string()).await);
+                return Err(error);
+            }
+        };
+        let status = run.status().await?;
+        tracing::info!(miner = %self.row.name, pid = status.program.pid, "started the miner");
+        let record = Record::new(&self.row, &planned);
+        self.connect(run, status, Some(record), false);
+        Ok(())
+    }
+
+    async fn stop_run(&mut self) {
+        let State::Live(connected) = &mut self.state else { return };
+        match connected.live.run.stop(None).await {
+            Ok(()) => connected.stopping = true,
+            Err(error) => {
+                tracing::warn!(miner = %self.row.name, %error, "the keeper did not take the stop");
+                self.state = State::Starting;
+            }
+        }
+    }
+
+    async fn kill_orphans(&mut self) {
+        self.state = State::Starting;
+        match self.parts.keepers.kill_orphans(&self.row.name).await {
+            Ok(()) => self.state = State::Unknown,
+            Err(error) => {
+                tracing::error!(miner = %self.row.name, %error, "cannot end what is left of a run");
+            }
+        }
+    }
+
+    async fn settle(&mut self) {
+        let State::Ended(end) = std::mem::replace(&mut self.state, State::Idle) else { return };
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let cause = words::end(&end);
+        let store = &self.parts.store;
+        let written = match &end {
+            Ending::Exited(exit) => store.run_ended(exit.clone(), cause.clone()).await,
+            Ending::Lost(run) => store.run_lost(run, now_ms, cause.clone()).await,
+        };
+        if let Err(error) = written {
+            tracing::error!(miner = %self.row.name, %error, "cannot write down how the run ended");
+        }
+        // Found once more, because the history does not have it yet.
+        if self.settled.as_ref() == Some(end.run()) {
+            return;
+        }
+        self.settled = Some(end.run().clone());
+        let by_stop = matches!(&end, Ending::Exited(exit) if exit.by_stop);
+        tracing::info!(miner = %self.row.name, cause, "the run ended");
+        if by_stop || self.row.desired == Desired::Stopped || self.restart_asked {
+            self.waiting = None;
+        } else {
+            self.back_off(&end, cause, now_ms);
+        }
+        self.restart_asked = false;
+    }
+
+    fn back_off(&mut self, end: &Ending, cause: String, now_ms: i64) {
+        self.restarts = self.restarts.saturating_add(1);
+        let lasted = match end {
+            Ending::Exited(exit) => lasted(exit),
+            Ending::Lost(_) => Duration::ZERO,
+        };
+        // Any even spread will do; a new id's last byte is one.
+        let spread = f64::from(uuid::Uuid::new_v4().as_bytes()[15]) / f64::from(u8::MAX);
+        match self.row.restart.after_end(&mut self.ends, lasted, now_ms, spread) {
+            Next::Restart(pause) => self.wait(Phase::Backoff, cause, Some(pause)),
+            Next::Failed(retry) => {
+                let last_words = self.parts.keepers.log(&self.row.name).tail(3).unwrap_or_default();
+                let reason = words::crash_loop(&self.row.restart, &cause, &last_words);
+                tracing::error!(miner = %self.row.name, reason, "the miner failed");
+                self.wait(Phase::Failed, reason, retry);
+            }
+        }
+    }
+
+    fn wait(&mut self, phase: Phase, reason: String, pause: Option<Duration>) {
+        let until = pause.map(|pause| {
+            let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            let at_ms = jiff::Timestamp::now().as_millisecond().saturating_add(pause_ms);
+            (Instant::now() + pause, at_ms)
+        });
+        self.waiting = Some(Waiting { phase, reason, until });
+    }
+}
+
+fn lasted(exit: &ExitRecord) -> Duration {
+    let ms = exit.ended_at_ms.saturating_sub(exit.started_at_ms);
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}

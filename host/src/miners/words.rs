@@ -1,0 +1,113 @@
+//! How a run ended, in a sentence.
+
+use crate::model::{
+    restart::RestartPolicy,
+    run::{ExitRecord, RunId},
+};
+
+/// The end of a run that was noted and then not launched.
+pub(crate) const NEVER_BEGAN: &str = "the host ended before the program began";
+
+/// How a run ended.
+pub(crate) enum Ending {
+    /// As its keeper wrote down.
+    Exited(ExitRecord),
+    /// Nobody knows how.
+    Lost(RunId),
+}
+
+impl Ending {
+    pub(crate) fn run(&self) -> &RunId {
+        match self {
+            Self::Exited(exit) => &exit.run,
+            Self::Lost(run) => run,
+        }
+    }
+}
+
+/// One sentence about an end.
+pub(crate) fn end(end: &Ending) -> String {
+    match end {
+        Ending::Exited(exit) => exited(exit),
+        Ending::Lost(_) => {
+            "the keeper and the program ended together, so nobody saw how: a reboot, a power cut \
+             or a kill"
+                .to_owned()
+        }
+    }
+}
+
+fn exited(exit: &ExitRecord) -> String {
+    let how = match (exit.code, exit.signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}{}", signal_name(signal)),
+        (None, None) => "an unknown result".to_owned(),
+    };
+    let seconds = exit.ended_at_ms.saturating_sub(exit.started_at_ms).max(0) / 1000;
+    let asked = if exit.by_stop { "stopped" } else { "the program ended by itself" };
+    format!("{asked} with {how} after {seconds} s")
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        1 => " (SIGHUP)",
+        2 => " (SIGINT)",
+        3 => " (SIGQUIT)",
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+/// Why a miner failed, with the last lines it printed.
+pub(crate) fn crash_loop(policy: &RestartPolicy, cause: &str, last_lines: &[String]) -> String {
+    let printed: Vec<String> =
+        last_lines.iter().map(|line| line.chars().take(200).collect()).collect();
+    let mut sentence = format!(
+        "the program ended {} times within {} s, last: {cause}",
+        policy.crash_loop_exits, policy.crash_loop_window_s
+    );
+    if !printed.is_empty() {
+        sentence.push_str("; it printed: ");
+        sentence.push_str(&printed.join(" | "));
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(code: Option<i32>, signal: Option<i32>, by_stop: bool) -> Ending {
+        Ending::Exited(ExitRecord {
+            run: RunId::random(),
+            code,
+            signal,
+            by_stop,
+            started_at_ms: 1_000,
+            ended_at_ms: 4_500,
+            cpu_ms: 0,
+            lines_dropped: 0,
+        })
+    }
+
+    #[test]
+    fn ends_are_told_in_a_sentence() {
+        for (given, expected) in [
+            (exit(Some(3), None, false), "the program ended by itself with exit code 3 after 3 s"),
+            (
+                exit(None, Some(11), false),
+                "the program ended by itself with signal 11 (SIGSEGV) after 3 s",
+            ),
+            (exit(Some(0), None, true), "stopped with exit code 0 after 3 s"),
+        ] {
+            assert_eq!(end(&given), expected);
+        }
+    }
+}
