@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod api;
 pub mod drivers;
 pub mod keepers;
 pub mod miners;

@@ -1,0 +1,133 @@
+//! The REST API: routes, who may use them, and how errors look. axum stops here.
+
+mod access;
+mod audit;
+mod body;
+mod drivers;
+mod error;
+mod gate;
+mod json;
+mod miners;
+mod serve;
+mod system;
+mod tokens;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    http::StatusCode,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{MethodRouter, delete, get, post},
+};
+pub use serve::serve;
+
+pub use access::{Access, TokenView};
+pub use error::ErrorBody;
+
+use crate::{
+    api::error::ApiError, drivers::registry::Drivers, miners::Miners, model::access::Role,
+    store::Store,
+};
+
+/// What the operator set about the API.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The address that the API listens on.
+    pub address: SocketAddr,
+    /// What every route begins with.
+    pub base_path: String,
+    /// Further host names that clients may use.
+    pub hosts: Vec<String>,
+    /// Further origins whose pages may call.
+    pub origins: Vec<String>,
+    /// Name of this rig.
+    pub worker: String,
+    /// Whether the host runs as a demonstration.
+    pub demo: bool,
+}
+
+/// What handlers use.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    access: Access,
+    miners: Miners,
+    drivers: Drivers,
+    store: Store,
+    started: std::time::Instant,
+}
+
+impl Api {
+    /// The API over these parts.
+    pub fn new(
+        options: Options,
+        access: Access,
+        miners: Miners,
+        drivers: Drivers,
+        store: Store,
+    ) -> Self {
+        let started = std::time::Instant::now();
+        Self(Arc::new(Inner { options, access, miners, drivers, store, started }))
+    }
+
+    /// Every route, with the role it needs.
+    pub fn router(&self) -> Router {
+        use Role::{Admin, Operate, View};
+        let routes = Router::new()
+            .route("/health", get(system::health))
+            .route("/ready", get(system::ready))
+            .route("/info", needs(View, get(system::info)))
+            .route("/audit", needs(Admin, get(audit::list)))
+            .route("/tokens", needs(Admin, get(tokens::list).post(tokens::create)))
+            .route("/tokens/{id}", needs(Admin, delete(tokens::remove)))
+            .route("/drivers", needs(View, get(drivers::list)))
+            .route("/drivers/{id}", needs(View, get(drivers::one)))
+            .route(
+                "/miners",
+                needs(View, get(miners::list)).merge(needs(Admin, post(miners::create))),
+            )
+            .route("/miners/available", needs(View, get(miners::available)))
+            .route(
+                "/miners/{name}",
+                needs(View, get(miners::one)).merge(needs(Operate, delete(miners::stop))),
+            )
+            .route("/miners/{name}/stats", needs(View, get(miners::stats)))
+            .route("/miners/{name}/logs", needs(View, get(miners::logs)))
+            .route("/miners/{name}/plan", needs(View, get(miners::plan)))
+            .route("/miners/{name}/runs", needs(View, get(miners::runs)))
+            .route("/miners/{name}/start", needs(Operate, post(miners::start)))
+            .route("/miners/{name}/restart", needs(Operate, post(miners::restart)))
+            .route("/miners/{name}/pause", needs(Operate, post(miners::pause)))
+            .route("/miners/{name}/resume", needs(Operate, post(miners::resume)))
+            // What a console takes can redirect the income.
+            .route("/miners/{name}/stdin", needs(Admin, post(miners::stdin)))
+            .fallback(no_route)
+            .method_not_allowed_fallback(no_method);
+        Router::new()
+            .nest(&self.0.options.base_path, routes)
+            .fallback(no_route)
+            .layer(from_fn(gate::time_limit))
+            .layer(from_fn_with_state(self.clone(), audit::note))
+            .layer(from_fn_with_state(self.clone(), gate::check))
+            .with_state(self.clone())
+    }
+}
+
+fn needs(role: Role, methods: MethodRouter<Api>) -> MethodRouter<Api> {
+    methods.route_layer(from_fn(move |request, next| gate::require(role, request, next)))
+}
+
+async fn no_route() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "NO_ROUTE", "there is no such route")
+}
+
+async fn no_method() -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "METHOD_NOT_ALLOWED",
+        "this route does not take this method",
+    )
+}

@@ -1,0 +1,146 @@
+//! The one shape of every error, and which status each fault gets. Logged once, here.
+
+use adit_plugin_api::ErrorKind;
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{drivers::call::CallError, keepers, miners, store};
+
+/// Longest sentence of an error, in characters.
+const LONGEST: usize = 1000;
+
+/// What a client gets with every status of 400 and above.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// One sentence: what was wrong and what to do.
+    pub error: String,
+    /// The kind of fault, for programs: upper case, stable.
+    pub code: String,
+    /// More, where there is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+}
+
+/// An error on its way to a client.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    body: ErrorBody,
+    retry_after_s: Option<u32>,
+}
+
+/// The error code of a response, for the audit log.
+#[derive(Clone)]
+pub(crate) struct Code(pub(crate) String);
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &str, error: impl Into<String>) -> Self {
+        let body =
+            ErrorBody { error: sentence(&error.into()), code: code.to_owned(), details: None };
+        Self { status, body, retry_after_s: None }
+    }
+
+    pub(crate) fn bad_request(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "INVALID_INPUT", error)
+    }
+
+    pub(crate) fn not_found(code: &str, error: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, error)
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let code = Code(self.body.code.clone());
+        let mut response = (self.status, Json(self.body)).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(code);
+        response
+    }
+}
+
+/// What clients and drivers sent may be part of an error: it neither floods nor steers whoever
+/// reads it.
+fn sentence(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let mut sentence: String = plain.take(LONGEST + 1).collect();
+    if let Some((end, _)) = sentence.char_indices().nth(LONGEST) {
+        sentence.replace_range(end.., "…");
+    }
+    sentence
+}
+
+impl From<miners::Error> for ApiError {
+    fn from(error: miners::Error) -> Self {
+        use miners::Error as E;
+        let (status, code) = match &error {
+            E::NoMiner(_) => (StatusCode::NOT_FOUND, "MINER_NOT_FOUND"),
+            E::Taken(_) => (StatusCode::CONFLICT, "MINER_EXISTS"),
+            E::NoDriver { .. } => (StatusCode::BAD_REQUEST, "UNSUPPORTED_MINER"),
+            E::NotRunning(_) | E::UnknownLaunch(_) => (StatusCode::CONFLICT, "NOT_RUNNING"),
+            E::Overtaken(_) => (StatusCode::CONFLICT, "OVERTAKEN"),
+            E::NoProgram(_) => (StatusCode::BAD_REQUEST, "NOT_INSTALLED"),
+            E::Driver(error) => of_call(error),
+            E::Config(_) => (StatusCode::BAD_REQUEST, "INVALID_CONFIG"),
+            E::Plan(_) => (StatusCode::INTERNAL_SERVER_ERROR, "PLAN_REFUSED"),
+            E::Unsupported(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+            E::Invalid(_) => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
+            E::Command(_) => (StatusCode::BAD_GATEWAY, "COMMAND_FAILED"),
+            E::Keeper(keepers::error::Error::Exec { .. }) | E::Start { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "START_FAILED")
+            }
+            E::Keeper(_) => (StatusCode::INTERNAL_SERVER_ERROR, "KEEPER_FAILED"),
+            E::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "DATABASE_ERROR"),
+            E::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "IO_ERROR"),
+            E::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "SHUTTING_DOWN"),
+        };
+        if status.is_server_error() {
+            tracing::error!(code, %error, "a request failed");
+        }
+        Self::new(status, code, error.to_string())
+    }
+}
+
+fn of_call(error: &CallError) -> (StatusCode, &'static str) {
+    match error {
+        CallError::Refused { kind: ErrorKind::Invalid, .. } => {
+            (StatusCode::BAD_REQUEST, "INVALID_CONFIG")
+        }
+        CallError::Refused { kind: ErrorKind::Unsupported, .. } => {
+            (StatusCode::BAD_REQUEST, "UNSUPPORTED")
+        }
+        CallError::Refused { kind: ErrorKind::Unavailable, .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "DRIVER_UNAVAILABLE")
+        }
+        CallError::Deadline { .. } => (StatusCode::GATEWAY_TIMEOUT, "DRIVER_TIMEOUT"),
+        CallError::Panicked { .. } => (StatusCode::BAD_GATEWAY, "DRIVER_PANICKED"),
+        CallError::Wedged { .. } | CallError::Busy { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "DRIVER_WEDGED")
+        }
+        CallError::Refused { .. } => (StatusCode::BAD_GATEWAY, "DRIVER_FAILED"),
+    }
+}
+
+impl From<CallError> for ApiError {
+    fn from(error: CallError) -> Self {
+        miners::Error::from(error).into()
+    }
+}
+
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
+        miners::Error::from(error).into()
+    }
+}

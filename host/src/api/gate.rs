@@ -1,0 +1,256 @@
+//! What every request passes before its handler: host, origin, content type, token, role, time.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    api::{
+        Api, Options,
+        access::{Caller, Refusal},
+        error::ApiError,
+    },
+    model::access::Role,
+};
+
+/// The longest a request may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Routes that need no token: they tell nothing but that the host is there.
+const PUBLIC: &[&str] = &["/health", "/ready"];
+
+/// Lets a request in, or says why not.
+pub(crate) async fn check(
+    State(api): State<Api>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let options = &api.0.options;
+    let let_in = check_host(request.headers(), request.uri(), options)
+        .and_then(|()| check_origin(request.headers(), options))
+        .and_then(|()| check_content(request.method(), request.headers()))
+        .and_then(|()| identify(&api, &request, client));
+    let mut response = match let_in {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
+    response
+}
+
+/// A page of another site can point its own name at this address; it cannot change the name that
+/// the browser then sends.
+fn check_host(headers: &HeaderMap, uri: &Uri, options: &Options) -> Result<(), ApiError> {
+    let wrong = || {
+        ApiError::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "WRONG_HOST",
+            "this host is not called by that name: use its address, or add the name to api.hosts",
+        )
+    };
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok()).ok_or_else(wrong)?;
+    if hosts.next().is_some() || uri.authority().is_some_and(|it| it.as_str() != host) {
+        return Err(wrong());
+    }
+    is_ours(host, options).then_some(()).ok_or_else(wrong)
+}
+
+/// Whether `host`, with or without port, is a name of this host.
+fn is_ours(host: &str, options: &Options) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let plain = name.trim_matches(['[', ']']);
+    let loopback = plain.eq_ignore_ascii_case("localhost")
+        || plain.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
+    let address = plain.parse() == Ok(options.address.ip());
+    loopback || address || options.hosts.iter().any(|it| it.eq_ignore_ascii_case(plain))
+}
+
+fn check_origin(headers: &HeaderMap, options: &Options) -> Result<(), ApiError> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or("null");
+    let own = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"))
+        .is_some_and(|host| {
+            // A page of another port of this machine is another's page.
+            let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            port == Some(options.address.port()) && is_ours(host, options)
+        });
+    if own || options.origins.iter().any(|it| it == origin) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "FOREIGN_ORIGIN",
+        "pages of that origin may not call this host: add it to api.origins if it is yours",
+    ))
+}
+
+/// A form of another site can send anything but JSON.
+fn check_content(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    let has_body = headers.get(header::CONTENT_LENGTH).is_some_and(|it| it != "0")
+        || headers.contains_key(header::TRANSFER_ENCODING);
+    let kind = headers.get(header::CONTENT_TYPE).map_or("", |it| it.to_str().unwrap_or("?"));
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !has_body || method == Method::GET || essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "NOT_JSON",
+        "send JSON with Content-Type: application/json",
+    ))
+}
+
+fn identify(api: &Api, request: &Request, client: SocketAddr) -> Result<Caller, ApiError> {
+    let path = request.uri().path();
+    let route = path.strip_prefix(api.0.options.base_path.as_str()).unwrap_or_default();
+    if PUBLIC.contains(&route) {
+        return Ok(Caller { name: "nobody".to_owned(), role: Role::View });
+    }
+    let token = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|it| it.to_str().ok())
+        .and_then(|it| it.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    api.0.access.identify(token, client.ip()).map_err(|refusal| match refusal {
+        Refusal::NoToken => ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "NO_TOKEN",
+            "send a token as Authorization: Bearer TOKEN; `adit token show` prints yours",
+        ),
+        Refusal::WrongToken => ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "WRONG_TOKEN",
+            "this token is not known or has expired; `adit token show` prints yours",
+        ),
+        Refusal::TooManyFailures => ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "TOO_MANY_FAILURES",
+            "too many wrong tokens from this address; wait a minute",
+        )
+        .retry_after(60),
+    })
+}
+
+/// Lets only callers with at least `role` through.
+pub(crate) async fn require(role: Role, request: Request, next: Next) -> Response {
+    let held = request.extensions().get::<Caller>().map(|caller| caller.role);
+    if held >= Some(role) {
+        return next.run(request).await;
+    }
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "ROLE_TOO_LOW",
+        format!("this needs a token with the role {}", role.as_str()),
+    )
+    .into_response()
+}
+
+/// Ends a request that takes too long.
+pub(crate) async fn time_limit(request: Request, next: Next) -> Response {
+    tokio::time::timeout(LIMIT, next.run(request)).await.unwrap_or_else(|_| {
+        ApiError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "TIMEOUT",
+            format!("this took more than {} s; it may still be done", LIMIT.as_secs()),
+        )
+        .into_response()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options {
+            address: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            base_path: "/api/v1/mining".to_owned(),
+            hosts: vec!["rig.lan".to_owned()],
+            origins: vec!["http://dash.lan:8080".to_owned()],
+            worker: "rig".to_owned(),
+            demo: false,
+        }
+    }
+
+    fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
+        [(name, value.parse().unwrap())].into_iter().collect()
+    }
+
+    #[test]
+    fn only_our_names_are_answered() {
+        for (host, ours) in [
+            ("127.0.0.1:9090", true),
+            ("localhost:9090", true),
+            ("localhost", true),
+            ("[::1]:9090", true),
+            ("rig.lan:9090", true),
+            ("evil.example:9090", false),
+            ("127.0.0.1.evil.example:9090", false),
+            ("localhost.evil.example", false),
+            ("", false),
+            ("192.168.1.1", false),
+        ] {
+            let given = headers(header::HOST, host);
+            let let_in = check_host(&given, &Uri::from_static("/x"), &options()).is_ok();
+            assert_eq!(let_in, ours, "{host}");
+        }
+        let mut two = headers(header::HOST, "localhost");
+        two.append(header::HOST, "evil.example".parse().unwrap());
+        assert!(check_host(&two, &Uri::from_static("/x"), &options()).is_err());
+        let one = headers(header::HOST, "localhost");
+        assert!(check_host(&one, &Uri::from_static("http://evil.example/x"), &options()).is_err());
+        assert!(check_host(&HeaderMap::new(), &Uri::from_static("/x"), &options()).is_err());
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_refused() {
+        for (origin, ours) in [
+            ("http://localhost:9090", true),
+            ("http://127.0.0.1:9090", true),
+            ("http://dash.lan:8080", true),
+            ("http://localhost:8080", false),
+            ("http://localhost", false),
+            ("https://evil.example", false),
+            ("null", false),
+        ] {
+            let let_in = check_origin(&headers(header::ORIGIN, origin), &options()).is_ok();
+            assert_eq!(let_in, ours, "{origin}");
+        }
+        assert!(check_origin(&HeaderMap::new(), &options()).is_ok());
+    }
+
+    #[test]
+    fn only_json_is_taken() {
+        let given = |kind: &str| {
+            let mut given = headers(header::CONTENT_LENGTH, "5");
+            given.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+            check_content(&Method::POST, &given).is_ok()
+        };
+        assert!(given("application/json"));
+        assert!(given("application/json; charset=utf-8"));
+        assert!(!given("application/x-www-form-urlencoded"));
+        assert!(!given("text/plain"));
+        assert!(check_content(&Method::POST, &HeaderMap::new()).is_ok());
+        assert!(check_content(&Method::POST, &headers(header::CONTENT_LENGTH, "5")).is_err());
+    }
+}

@@ -1,0 +1,243 @@
+//! `/miners`: what is mined here.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use adit_plugin_api::{Command, Config, PerformanceMetrics};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        Api,
+        body::{Body, Parameters, Segment},
+        error::ApiError,
+    },
+    miners::{LogPage, NewMiner},
+    model::{
+        miner::MinerView,
+        name::{DriverId, MinerName},
+        plan::PlanView,
+        restart::RestartPolicy,
+    },
+    store::RunRow,
+};
+
+/// How long an answer to a stop may wait for the end; a stop ladder may take longer.
+const STOP_PATIENCE: Duration = Duration::from_secs(25);
+/// Longest time to wait for new output, in seconds.
+const FOLLOW_S: u64 = 20;
+
+pub(crate) async fn list(State(api): State<Api>) -> Json<Vec<MinerView>> {
+    Json(api.0.miners.list())
+}
+
+/// A driver that miners can be made of.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Available {
+    name: DriverId,
+    description: String,
+    title: String,
+    algorithms: Vec<String>,
+    devices: Vec<String>,
+    commands: Vec<String>,
+    installed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    config_schema: Value,
+    defaults: Value,
+}
+
+pub(crate) async fn available(State(api): State<Api>) -> Json<Vec<Available>> {
+    let mut all = BTreeMap::new();
+    for driver in api.0.drivers.loaded() {
+        let program = api.0.miners.program(driver).await;
+        let description = driver.description().clone();
+        let entry = Available {
+            name: driver.id().clone(),
+            description: description.summary,
+            title: description.name,
+            algorithms: description.algorithms,
+            devices: description.devices,
+            commands: description.commands,
+            installed: program.is_ok(),
+            problem: program.err().map(|error| error.to_string()),
+            config_schema: description.config_schema,
+            defaults: description.defaults,
+        };
+        all.insert(driver.id().clone(), entry);
+    }
+    Json(all.into_values().collect())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct NewMinerBody {
+    name: Option<MinerName>,
+    #[serde(rename = "type")]
+    driver: DriverId,
+    #[serde(default)]
+    config: Config,
+    #[serde(default)]
+    restart: RestartPolicy,
+}
+
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Body(body): Body<NewMinerBody>,
+) -> Result<Response, ApiError> {
+    let NewMinerBody { name, driver, config, restart } = body;
+    let view = api.0.miners.create(NewMiner { name, driver, config, restart }).await?;
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+pub(crate) async fn one(
+    State(api): State<Api>,
+    Segment(name): Segment,
+) -> Result<Json<MinerView>, ApiError> {
+    Ok(Json(api.0.miners.get(&name)?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StopQuery {
+    /// Also forget the miner, its configuration and its log.
+    #[serde(default)]
+    remove: bool,
+}
+
+/// Stops; the miner stays listed as stopped unless it is to be removed.
+pub(crate) async fn stop(
+    State(api): State<Api>,
+    Segment(name): Segment,
+    Parameters(query): Parameters<StopQuery>,
+) -> Result<Json<Value>, ApiError> {
+    // In a task of its own, so that a client that hangs up does not leave half of it undone.
+    let stopping = tokio::spawn(async move {
+        if query.remove { api.0.miners.remove(&name).await } else { api.0.miners.stop(&name).await }
+    });
+    let done = if query.remove { "removed" } else { "stopped" };
+    match tokio::time::timeout(STOP_PATIENCE, stopping).await {
+        Ok(Ok(result)) => result.map(|()| Json(json!({ "status": done }))).map_err(Into::into),
+        Ok(Err(_)) => Err(crate::miners::Error::ShuttingDown.into()),
+        Err(_) => Ok(Json(json!({ "status": "stopping" }))),
+    }
+}
+
+pub(crate) async fn start(
+    State(api): State<Api>,
+    Segment(name): Segment,
+) -> Result<Json<MinerView>, ApiError> {
+    Ok(Json(api.0.miners.start(&name).await?))
+}
+
+pub(crate) async fn restart(
+    State(api): State<Api>,
+    Segment(name): Segment,
+) -> Result<Json<Value>, ApiError> {
+    let view = api.0.miners.get(&name)?;
+    let restarting = tokio::spawn(async move { api.0.miners.restart(&name).await });
+    match tokio::time::timeout(STOP_PATIENCE, restarting).await {
+        Ok(Ok(result)) => {
+            { result.map(|view| Json(json!({ "status": "restarted", "miner": view }))) }
+                .map_err(Into::into)
+        }
+        Ok(Err(_)) => Err(crate::miners::Error::ShuttingDown.into()),
+        Err(_) => Ok(Json(json!({ "status": "restarting", "miner": view }))),
+    }
+}
+
+pub(crate) async fn stats(
+    State(api): State<Api>,
+    Segment(name): Segment,
+) -> Result<Json<PerformanceMetrics>, ApiError> {
+    let view = api.0.miners.get(&name)?;
+    let phase = Some(view.phase);
+    Ok(Json(PerformanceMetrics { phase, ..view.stats.unwrap_or_default() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogQuery {
+    /// Last lines to return; 200 when absent.
+    lines: Option<usize>,
+    /// A cursor: return what came after it.
+    after: Option<String>,
+    /// Seconds to wait for something after the cursor.
+    wait: Option<u64>,
+}
+
+pub(crate) async fn logs(
+    State(api): State<Api>,
+    Segment(name): Segment,
+    Parameters(query): Parameters<LogQuery>,
+) -> Result<Json<LogPage>, ApiError> {
+    let Some(cursor) = query.after else {
+        return Ok(Json(api.0.miners.tail(&name, query.lines.unwrap_or(200)).await?));
+    };
+    let patience = Duration::from_secs(query.wait.unwrap_or(0).min(FOLLOW_S));
+    Ok(Json(api.0.miners.follow(&name, &cursor, patience).await?))
+}
+
+pub(crate) async fn plan(
+    State(api): State<Api>,
+    Segment(name): Segment,
+) -> Result<Json<PlanView>, ApiError> {
+    Ok(Json(api.0.miners.plan(&name).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunsQuery {
+    limit: Option<u32>,
+}
+
+pub(crate) async fn runs(
+    State(api): State<Api>,
+    Segment(name): Segment,
+    Parameters(query): Parameters<RunsQuery>,
+) -> Result<Json<Vec<RunRow>>, ApiError> {
+    Ok(Json(api.0.miners.runs(&name, query.limit.unwrap_or(20).min(1_000)).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StdinBody {
+    input: String,
+}
+
+pub(crate) async fn stdin(
+    State(api): State<Api>,
+    Segment(name): Segment,
+    Body(body): Body<StdinBody>,
+) -> Result<Json<Value>, ApiError> {
+    api.0.miners.stdin(&name, &body.input).await?;
+    Ok(Json(json!({ "status": "sent", "input": body.input })))
+}
+
+pub(crate) async fn pause(
+    State(api): State<Api>,
+    Segment(name): Segment,
+) -> Result<Json<Value>, ApiError> {
+    command(&api, &name, "pause").await?;
+    Ok(Json(json!({ "status": "paused" })))
+}
+
+pub(crate) async fn resume(
+    State(api): State<Api>,
+    Segment(name): Segment,
+) -> Result<Json<Value>, ApiError> {
+    command(&api, &name, "resume").await?;
+    Ok(Json(json!({ "status": "resumed" })))
+}
+
+async fn command(api: &Api, miner: &str, name: &str) -> Result<(), ApiError> {
+    let command = Command { name: name.to_owned(), params: Value::Null };
+    Ok(api.0.miners.command(miner, command).await?)
+}

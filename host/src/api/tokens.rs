@@ -1,0 +1,67 @@
+//! `/tokens`: who may use the API.
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    api::{
+        Api, TokenView,
+        body::{Body, Segment},
+        error::ApiError,
+    },
+    model::access::Role,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct NewToken {
+    name: String,
+    role: Role,
+    expires_in_s: Option<u32>,
+}
+
+pub(crate) async fn list(State(api): State<Api>) -> Json<Vec<TokenView>> {
+    Json(api.0.access.list())
+}
+
+/// The only answer that ever holds a token's secret.
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Body(new): Body<NewToken>,
+) -> Result<Response, ApiError> {
+    let name = new.name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return Err(ApiError::bad_request("name: write 1 to 100 printable characters"));
+    }
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let expires = new.expires_in_s.map(|seconds| now_ms + i64::from(seconds) * 1000);
+    let made = api.0.access.create(name, new.role, expires).await?;
+    let (view, secret) = made.ok_or_else(|| {
+        ApiError::new(
+            StatusCode::CONFLICT,
+            "TOKEN_EXISTS",
+            "there is a token of this name already; remove it first",
+        )
+    })?;
+    let body = json!({
+        "id": view.id, "name": view.name, "role": view.role, "createdAtMs": view.created_at_ms,
+        "expiresAtMs": view.expires_at_ms, "token": secret,
+    });
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+pub(crate) async fn remove(
+    State(api): State<Api>,
+    Segment(id): Segment,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    if api.0.access.remove(&id).await? {
+        return Ok(Json(json!({ "status": "removed" })));
+    }
+    Err(ApiError::not_found("TOKEN_NOT_FOUND", "there is no such token"))
+}
