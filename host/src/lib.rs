@@ -5,6 +5,8 @@
 #![deny(unsafe_code)]
 
 pub mod api;
+pub mod app;
+pub mod cli;
 pub mod drivers;
 pub mod keepers;
 pub mod miners;

@@ -7,6 +7,6 @@ fn main() -> ExitCode {
     match (args.next(), args.next()) {
         // Before anything else: a keeper must stay small and forks while it has one thread.
         (Some(word), Some(dir)) if word == "keeper" => adit::keepers::keeper::main(Path::new(&dir)),
-        _ => ExitCode::from(64),
+        _ => adit::cli::main(),
     }
 }

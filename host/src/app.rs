@@ -1,0 +1,182 @@
+//! The composition root: builds the parts from the settings, begins and ends them in order.
+
+pub mod demo;
+pub mod home;
+pub mod offline;
+mod port;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{self, Access, Api},
+    app::home::{Home, HostLock, Notice},
+    drivers::{self, handle::Limits, registry::Drivers, search::Search},
+    keepers::Keepers,
+    miners::{self, Miners, Programs},
+    settings::{self, Settings},
+    store::{self, SetAside, Store},
+};
+
+/// Why the host cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    /// The state folder cannot be used.
+    #[error("cannot {what} {path}: {source}")]
+    Home {
+        /// What was attempted, a verb.
+        what: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Another host uses the same state folder.
+    #[error(
+        "another host{} uses the state folder {path} already: talk to that one, or choose another \
+         folder with --state-dir",
+        .pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+    )]
+    SecondHost {
+        /// The folder.
+        path: PathBuf,
+        /// The other host, when known.
+        pid: Option<i32>,
+    },
+    /// The port is taken.
+    #[error("cannot listen on {address}: {source}{}", holder(.by))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+        /// The process that listens there, when known.
+        by: Option<String>,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The miners cannot be taken under management.
+    #[error(transparent)]
+    Miners(#[from] miners::Error),
+    /// The demonstration lacks its driver.
+    #[error(
+        "the demonstration needs the driver sim, which was not found{0}: build it with `cargo build`"
+    )]
+    NoDemo(String),
+}
+
+fn holder(by: &Option<String>) -> String {
+    match by {
+        Some(process) => format!("; {process} listens there. Choose another port with --listen"),
+        None => "; choose another port with --listen".to_owned(),
+    }
+}
+
+/// A host that is up and not yet serving.
+pub struct App {
+    /// The miners under management.
+    pub miners: Miners,
+    /// The drivers that were found.
+    pub drivers: Drivers,
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// Where a damaged database went, if there was one.
+    pub set_aside: Option<SetAside>,
+    /// The state folder.
+    pub home: Home,
+    api: Api,
+    listener: TcpListener,
+    // Held as long as the host lives.
+    _lock: HostLock,
+}
+
+impl App {
+    /// Brings all parts up: lock, port, database, drivers, miners. Nothing is started or adopted
+    /// before everything that can refuse has agreed.
+    ///
+    /// # Errors
+    /// What keeps the host from running; nothing was changed then.
+    pub async fn begin(settings: &Settings, demo: bool) -> Result<Self, Error> {
+        settings.check()?;
+        let home = Home::new(settings.state_dir.clone());
+        let lock = home.lock()?;
+        home.sweep();
+        let listener = listen(settings.api.listen).await?;
+        let address = listener.local_addr().unwrap_or(settings.api.listen);
+        let (store, set_aside) = Store::open(home.database())?;
+        let token = home.token()?;
+        let access = Access::new(store.clone(), &token).await?;
+        let exe = std::env::current_exe().map_err(home.wrong("find the binary of"))?;
+        let worker = settings.worker.clone().unwrap_or_else(host_name);
+        let drivers = load_drivers(settings, &home, &store, &exe).await;
+        let options = miners::Options {
+            root: home.miners(),
+            programs: Programs::standard(settings.programs.clone(), &exe),
+            worker: worker.clone(),
+            stats_interval: settings.stats_interval(),
+            output_interval: settings.output_interval(),
+        };
+        let keepers = Keepers::new(home.miners(), Keepers::THIS_BINARY);
+        // Can fail, so it comes before anything is started. Who reads it now waits for the answer.
+        home.announce(&Notice::new(address, &settings.api.base_path, demo))?;
+        let miners = Miners::begin(options, store.clone(), keepers, drivers.clone()).await?;
+        let options = api::Options {
+            address,
+            base_path: settings.api.base_path.clone(),
+            hosts: settings.api.hosts.clone(),
+            origins: settings.api.origins.clone(),
+            worker,
+            demo,
+        };
+        let api = Api::new(options, access, miners.clone(), drivers.clone(), store);
+        Ok(Self { miners, drivers, address, set_aside, home, api, listener, _lock: lock })
+    }
+
+    /// Serves the API until `ending`, then lets go of the miners. Their programs run on.
+    ///
+    /// # Errors
+    /// When the listener cannot be used any more.
+    pub async fn serve(self, ending: CancellationToken) -> std::io::Result<()> {
+        let served = api::serve(self.listener, self.api.router(), ending).await;
+        self.miners.end().await;
+        self.home.withdraw();
+        served
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| {
+        let taken = source.kind() == std::io::ErrorKind::AddrInUse;
+        let by = taken.then(|| port::listener(address.port())).flatten();
+        Error::Listen { address, source, by }
+    })
+}
+
+async fn load_drivers(
+    settings: &Settings,
+    home: &Home,
+    store: &Store,
+    exe: &std::path::Path,
+) -> Drivers {
+    let search = Search::standard(settings.drivers.dirs.clone(), exe, home.path());
+    let mut options = drivers::registry::Options::new(search, home.copies(), home.driver_data());
+    options.limits = Limits {
+        call: Duration::from_millis(settings.drivers.call_timeout_ms),
+        calls_at_once: settings.drivers.calls_at_once,
+        ..Limits::default()
+    };
+    let store = store.clone();
+    let services = move |driver: &_, miner: Option<&_>| miners::services(&store, driver, miner);
+    Drivers::load(options, Arc::new(services)).await
+}
+
+fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "rig".to_owned() } else { name }
+}

@@ -1,0 +1,142 @@
+//! The command line. It talks to a running host over its REST API; only `adit up` is a host.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod client;
+mod down;
+mod driver;
+mod miner;
+mod show;
+mod token;
+mod up;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings;
+
+/// Exit code when something went wrong.
+const FAILED: u8 = 1;
+/// Exit code when no host runs.
+const NO_HOST: u8 = 3;
+
+/// Runs miners and never loses them.
+#[derive(Parser)]
+#[command(name = "adit", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Common {
+    /// Folder of the host's state [default: $XDG_DATA_HOME/adit]
+    #[arg(long, global = true, value_name = "DIR", env = "ADIT_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+    /// Address of a host's API, such as http://127.0.0.1:9090/api/v1/mining, instead of the one
+    /// that the state folder tells; its token is taken from ADIT_TOKEN
+    #[arg(long, global = true, value_name = "URL", env = "ADIT_URL")]
+    url: Option<String>,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the host until Ctrl-C; miners run on afterwards
+    Up(up::Up),
+    /// End the host; miners run on unless told otherwise
+    Down(down::Down),
+    /// Start, stop and watch miners
+    #[command(subcommand)]
+    Miner(miner::Miner),
+    /// See what drivers there are
+    #[command(subcommand)]
+    Driver(driver::Driver),
+    /// See and make tokens for the API
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Own one run of a miner; the host starts this itself
+    #[command(hide = true)]
+    Keeper {
+        /// The miner's state folder
+        dir: PathBuf,
+    },
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{0}")]
+    Message(String),
+    #[error("no host runs for the state folder {}: start one with `adit up`", .0.display())]
+    NoHost(PathBuf),
+    #[error(transparent)]
+    App(#[from] crate::app::Error),
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+}
+
+impl Error {
+    fn message(text: impl Into<String>) -> Self {
+        Self::Message(text.into())
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Up(up) => up::run(&cli.common, &up),
+        Command::Keeper { dir } => return crate::keepers::keeper::main(&dir),
+        Command::Down(down) => block_on(down::run(&cli.common, &down)),
+        Command::Miner(command) => block_on(miner::run(&cli.common, command)),
+        Command::Driver(command) => block_on(driver::run(&cli.common, command)),
+        Command::Token(command) => block_on(token::run(&cli.common, command)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("adit: {}", complaint(&error));
+            ExitCode::from(if matches!(error, Error::NoHost(_)) { NO_HOST } else { FAILED })
+        }
+    }
+}
+
+/// What to say of an error. Words of a host or of a file name may be in it.
+fn complaint(error: &Error) -> String {
+    let text = error.to_string();
+    match error {
+        // These show the lines of the operator's own file.
+        Error::Settings(_) | Error::App(_) => {
+            text.lines().map(show::plain).collect::<Vec<_>>().join("\n")
+        }
+        Error::Message(_) | Error::NoHost(_) => show::plain(&text),
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    // Whoever reads the output may have seen enough: the end of the command, not its failure.
+    crate::keepers::end_with_reader();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Error::message(format!("cannot begin to work: {error}")))?;
+    let done = runtime.block_on(work);
+    // A thread that still reads from the terminal must not hold the command.
+    runtime.shutdown_background();
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,115 @@
+//! How answers look on a terminal.
+
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+/// Prints `value` as JSON.
+pub(super) fn json(value: &impl Serialize) {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"));
+    println!("{}", escaped(&text));
+}
+
+/// JSON without the control characters that JSON itself lets stand.
+pub(super) fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// Prints rows below a heading, columns aligned.
+pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
+    let rows: Vec<[String; N]> =
+        rows.iter().map(|row| row.each_ref().map(|it| plain(it))).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].width());
+        cells.chain([heading[column].width()]).max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |cells: [&str; N]| {
+        let mut line = String::new();
+        for (cell, width) in cells.iter().zip(widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width + 2 - cell.width()));
+        }
+        println!("{}", line.trim_end());
+    };
+    line(heading);
+    for row in &rows {
+        line(row.each_ref().map(String::as_str));
+    }
+}
+
+/// `text` without anything that steers a terminal: it may come from a miner or a pool.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Hashes per second for people, such as `12.50 kH/s`.
+pub(super) fn hashrate(value: Option<f64>) -> String {
+    let Some(value) = value else { return "-".to_owned() };
+    let units = ["H/s", "kH/s", "MH/s", "GH/s", "TH/s", "PH/s", "EH/s"];
+    let mut scaled = value;
+    let mut unit = 0;
+    while scaled >= 1000.0 && unit + 1 < units.len() {
+        scaled /= 1000.0;
+        unit += 1;
+    }
+    format!("{scaled:.2} {}", units[unit])
+}
+
+/// A count, or a dash when it is not known.
+pub(super) fn count(value: Option<u64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// The time since a moment in Unix milliseconds, such as `2h 05m`.
+pub(super) fn since(at_ms: i64) -> String {
+    let seconds = (jiff::Timestamp::now().as_millisecond() - at_ms).max(0) / 1000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {:02}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {minutes:02}m"),
+        _ => format!("{days}d {hours:02}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashrates_are_scaled() {
+        for (value, expected) in [
+            (None, "-"),
+            (Some(0.0), "0.00 H/s"),
+            (Some(999.0), "999.00 H/s"),
+            (Some(12_503.4), "12.50 kH/s"),
+            (Some(9.6e7), "96.00 MH/s"),
+            (Some(1e30), "1000000000000.00 EH/s"),
+        ] {
+            assert_eq!(hashrate(value), expected);
+        }
+    }
+
+    #[test]
+    fn json_is_printed_without_control_characters() {
+        let text = serde_json::to_string("\u{1b}\u{7f}\u{9b}é\n").unwrap();
+        assert_eq!(escaped(&text), r#""\u001b\u007f\u009bé\n""#);
+        assert_eq!(
+            serde_json::from_str::<String>(&escaped(&text)).unwrap(),
+            "\u{1b}\u{7f}\u{9b}é\n"
+        );
+    }
+
+    #[test]
+    fn text_from_outside_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jb\tc\r"), "a\u{fffd}[2Jb\tc\u{fffd}");
+    }
+}
