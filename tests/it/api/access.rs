@@ -1,0 +1,248 @@
+//! Who may do what.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use reqwest::blocking::Client;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{NONE, assert_error, refused, token},
+    host::{Host, PATIENCE, processes, wait_for},
+};
+
+const ALL: usize = 0;
+const VIEW: usize = 1;
+const OPERATE: usize = 2;
+const ADMIN: usize = 3;
+
+/// Every route: method, path, the least that a caller must be, and what those who may get. Nothing
+/// of the names exists and nothing is sent, so that an allowed call changes nothing.
+const ROUTES: &[(&str, &str, usize, u16)] = &[
+    ("GET", "/health", ALL, 200),
+    ("GET", "/ready", ALL, 200),
+    ("GET", "/info", VIEW, 200),
+    ("GET", "/audit", ADMIN, 200),
+    ("GET", "/tokens", ADMIN, 200),
+    ("POST", "/tokens", ADMIN, 400),
+    ("DELETE", "/tokens/{id}", ADMIN, 404),
+    ("GET", "/drivers", VIEW, 200),
+    ("GET", "/drivers/{id}", VIEW, 404),
+    ("GET", "/miners", VIEW, 200),
+    ("POST", "/miners", ADMIN, 400),
+    ("GET", "/miners/available", VIEW, 200),
+    ("GET", "/miners/{name}", VIEW, 404),
+    ("DELETE", "/miners/{name}", OPERATE, 404),
+    ("GET", "/miners/{name}/stats", VIEW, 404),
+    ("GET", "/miners/{name}/logs", VIEW, 404),
+    ("GET", "/miners/{name}/plan", VIEW, 404),
+    ("GET", "/miners/{name}/runs", VIEW, 404),
+    ("POST", "/miners/{name}/start", OPERATE, 404),
+    ("POST", "/miners/{name}/restart", OPERATE, 404),
+    ("POST", "/miners/{name}/pause", OPERATE, 404),
+    ("POST", "/miners/{name}/resume", OPERATE, 404),
+    ("POST", "/miners/{name}/stdin", ADMIN, 400),
+];
+
+/// A client at the loopback address with `last` as its last byte: failures count for each alone.
+fn client_at(last: u8) -> Client {
+    let address = IpAddr::V4(Ipv4Addr::new(127, 0, 9, last));
+    Client::builder().no_proxy().timeout(PATIENCE).local_address(address).build().unwrap()
+}
+
+/// Status and body of a call with `token`.
+fn call(
+    client: &Client,
+    host: &Host,
+    (method, path): (&str, &str),
+    token: Option<&str>,
+) -> (u16, Value) {
+    let request = client.request(method.parse().unwrap(), format!("{}{path}", host.base));
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    let response = request.send().unwrap();
+    let status = response.status().as_u16();
+    (status, serde_json::from_str(&response.text().unwrap()).unwrap_or_default())
+}
+
+fn make_token(host: &Host, name: &str, role: &str) -> String {
+    let made = host.ok("POST", "/tokens", &json!({ "name": name, "role": role }));
+    made["token"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_route_asks_for_its_role() {
+    let host = Host::start();
+    let tokens = ["view", "operate", "admin"].map(|role| make_token(&host, role, role));
+    for (number, (method, path, least, status)) in ROUTES.iter().enumerate() {
+        let client = client_at(u8::try_from(number + 1).unwrap());
+        let route = (*method, path.replace("{name}", "nobody").replace("{id}", "nobody"));
+        let route = (route.0, route.1.as_str());
+        let check = |who: &str, token: Option<&str>, expected: (u16, Option<&str>)| {
+            let (given, answer) = call(&client, &host, route, token);
+            let what = format!("{method} {path} by {who}");
+            assert_eq!(given, expected.0, "{what}: {answer}");
+            if given >= 400 {
+                assert_error(&what, &answer);
+            }
+            if let Some(code) = expected.1 {
+                assert_eq!(answer["code"], code, "{what}");
+            }
+        };
+        let public = *least == ALL;
+        let unknown = |code| if public { (*status, None) } else { (401, Some(code)) };
+        check("nobody", None, unknown("NO_TOKEN"));
+        check("a guesser", Some("0123456789abcdef0123456789abcdef"), unknown("WRONG_TOKEN"));
+        for (level, token) in (VIEW..).zip(&tokens) {
+            let role = ["nobody", "view", "operate", "admin"][level];
+            let may = level >= *least;
+            check(
+                role,
+                Some(token),
+                if may { (*status, None) } else { (403, Some("ROLE_TOO_LOW")) },
+            );
+        }
+        check("the token file", Some(&token(&host)), (*status, None));
+    }
+}
+
+#[test]
+fn the_table_of_this_test_has_every_route() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src/api.rs");
+    let source = fs::read_to_string(source).unwrap();
+    let paths: Vec<&str> =
+        source.split(".route(").skip(1).map(|rest| rest.split('"').nth(1).unwrap()).collect();
+    assert!(paths.len() > 10, "{paths:?}");
+    for path in paths {
+        assert!(ROUTES.iter().any(|route| route.1 == path), "{path} is not in the table");
+    }
+}
+
+#[test]
+fn the_eleventh_wrong_token_has_to_wait() {
+    let host = Host::start();
+    let guesser = client_at(200);
+    let route = ("GET", "/miners");
+    for number in 1..=10 {
+        let (status, answer) = call(&guesser, &host, route, Some(&format!("guess-{number}")));
+        assert_eq!((status, &answer["code"]), (401, &json!("WRONG_TOKEN")), "guess {number}");
+    }
+    let url = format!("{}/miners", host.base);
+    // Also the right one, or the guesser would learn which it is.
+    for given in ["guess-11", &token(&host)] {
+        let response = guesser.get(&url).bearer_auth(given).send().unwrap();
+        assert_eq!(response.status().as_u16(), 429);
+        let wait = response.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        let answer = response.json().unwrap();
+        assert_error("too many", &answer);
+        assert_eq!(answer["code"], "TOO_MANY_FAILURES");
+    }
+    assert_eq!(call(&guesser, &host, ("GET", "/health"), None).0, 200);
+    assert_eq!(call(&client_at(201), &host, route, Some(&token(&host))).0, 200, "somebody else");
+    assert_eq!(host.get("/miners"), json!([]));
+}
+
+#[test]
+fn tokens_end_when_they_expire_or_are_removed() {
+    let host = Host::start();
+    let (gone, route) = (client_at(210), ("GET", "/miners"));
+    let secret = make_token(&host, "dash", "view");
+    assert_eq!(call(&gone, &host, route, Some(&secret)).0, 200);
+    let listed = host.get("/tokens");
+    assert_eq!((&listed[0]["name"], &listed[0]["role"]), (&json!("dash"), &json!("view")));
+    assert!(!listed.to_string().contains(&secret), "{listed}");
+    let id = listed[0]["id"].as_str().unwrap();
+    assert_eq!(host.ok("DELETE", &format!("/tokens/{id}"), NONE), json!({ "status": "removed" }));
+    assert_eq!(call(&gone, &host, route, Some(&secret)).0, 401);
+    refused(&host, ("DELETE", &format!("/tokens/{id}"), NONE), (404, "TOKEN_NOT_FOUND"));
+    assert_eq!(host.get("/tokens"), json!([]));
+
+    let body = json!({ "name": "short", "role": "view", "expiresInS": 2 });
+    let made = host.ok("POST", "/tokens", &body);
+    assert!(made["expiresAtMs"].as_i64() > made["createdAtMs"].as_i64(), "{made}");
+    let secret = made["token"].as_str().unwrap();
+    assert_eq!(call(&gone, &host, route, Some(secret)).0, 200);
+    // The fourth wrong look would still be let in; each is a failure that counts.
+    let mut last = 0;
+    wait_for("the token to expire", || {
+        last = call(&gone, &host, route, Some(secret)).0;
+        (last != 200).then_some(())
+    });
+    assert_eq!(last, 401);
+}
+
+#[test]
+fn tokens_and_the_state_folder_are_for_nobody_else() {
+    let host = Host::start();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    host.simulate("rig-1", &json!({ "wallet": "wallet-of-mine-4711" }));
+    host.wait_for_phase("rig-1", "mining");
+    assert_eq!(mode(&host.state()), 0o700);
+    for file in ["token", "adit.db", "host.json", "miners/rig-1/miner.json"] {
+        let path = host.state().join(file);
+        assert_eq!(mode(&path) & 0o077, 0, "{file}");
+    }
+    for folder in ["miners/rig-1", "miners/rig-1/work"] {
+        assert_eq!(mode(&host.state().join(folder)) & 0o077, 0, "{folder}");
+    }
+}
+
+#[test]
+fn secrets_are_in_no_log_and_no_list_of_processes() {
+    let host = Host::start();
+    let made = make_token(&host, "dash", "admin");
+    let config = json!({ "wallet": "wallet-of-mine-4711", "password": "hunter2-hunter2" });
+    host.simulate("rig-1", &config);
+    host.wait_for_phase("rig-1", "mining");
+    let record = fs::read_to_string(host.state().join("miners/rig-1/miner.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let of_run = record["launch"]["apiToken"].as_str().or(record["launch"]["api_token"].as_str());
+    // Failures are what gets logged most.
+    host.call(
+        "POST",
+        "/miners",
+        &json!({ "type": "sim", "config": { "wallet": ["hunter2-hunter2"] } }),
+    );
+    host.ok("POST", "/miners/rig-1/stdin", &json!({ "input": "h" }));
+    host.ok("POST", "/miners/rig-1/restart", NONE);
+    let secrets = [&token(&host), &made, "wallet-of-mine-4711", "hunter2-hunter2", of_run.unwrap()];
+    let shown = [
+        ("log", host.log()),
+        ("plan", host.get("/miners/rig-1/plan").to_string()),
+        ("miner", host.miner("rig-1").to_string()),
+        ("output", host.get("/miners/rig-1/logs").to_string()),
+        ("audit", host.get("/audit").to_string()),
+        ("tokens", host.get("/tokens").to_string()),
+    ];
+    for secret in secrets {
+        for (place, text) in &shown {
+            assert!(!text.contains(secret), "{place} tells {secret}");
+        }
+        for process in processes().into_iter().filter(|it| *it != std::process::id()) {
+            let words = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+            let words = String::from_utf8_lossy(&words).into_owned();
+            assert!(!words.contains(secret), "the arguments of {process} tell {secret}");
+        }
+    }
+}
+
+#[test]
+fn a_token_file_that_others_can_read_is_not_trusted() {
+    let mut host = Host::start();
+    host.interrupt();
+    let file = host.state().join("token");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    for args in [["up"].as_slice(), &["token", "show"]] {
+        let output = host.run(args);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        assert!(told.contains("others can read it"), "{args:?}: {told}");
+    }
+}

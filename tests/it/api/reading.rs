@@ -1,0 +1,229 @@
+//! What the host tells of itself, and that telling changes nothing.
+
+use std::{collections::BTreeMap, fs, io::Write, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        NONE, refused, token,
+        wire::{connect, place},
+    },
+    host::{Host, wait_for},
+};
+
+/// Every route that is read.
+const READS: &[&str] = &[
+    "/health",
+    "/ready",
+    "/info",
+    "/drivers",
+    "/drivers/sim",
+    "/drivers/faulty",
+    "/miners",
+    "/miners/available",
+    "/miners/rig-1",
+    "/miners/rig-1/stats",
+    "/miners/rig-1/logs",
+    "/miners/rig-1/logs?after=0:0",
+    "/miners/rig-1/plan",
+    "/miners/rig-1/runs",
+    "/tokens",
+    "/audit",
+];
+
+/// Path, mode and content of every file below `folder`.
+fn tree(folder: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut pending = vec![folder.to_owned()];
+    while let Some(path) = pending.pop() {
+        let content = if path.is_dir() {
+            pending.extend(fs::read_dir(&path).unwrap().map(|it| it.unwrap().path()));
+            None
+        } else {
+            // A socket cannot be read.
+            fs::read(&path).ok()
+        };
+        found.insert(path.display().to_string(), content);
+    }
+    found
+}
+
+#[test]
+fn reading_changes_no_file() {
+    let host = Host::start();
+    host.simulate("rig-1", &json!({ "wallet": "wallet-of-mine" }));
+    host.wait_for_phase("rig-1", "mining");
+    host.ok("DELETE", "/miners/rig-1", NONE);
+    let before = tree(host.folder.path());
+    assert!(before.len() > 10, "{:?}", before.keys());
+    for _ in 0..3 {
+        for path in READS {
+            host.get(path);
+        }
+        for args in [["miner", "list"], ["driver", "list"], ["token", "list"], ["token", "show"]] {
+            assert!(host.run(&args).status.success());
+        }
+    }
+    let after = tree(host.folder.path());
+    let names = |tree: &BTreeMap<String, _>| tree.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&before), names(&after));
+    for (path, content) in &before {
+        // What the host and its commands print goes to a file of the test.
+        assert!(path.ends_with("host.log") || after[path] == *content, "{path} changed");
+    }
+}
+
+#[test]
+fn what_existing_clients_read_of_the_host_is_there() {
+    let host = Host::start();
+    assert_eq!(host.get("/health"), json!({ "status": "healthy" }));
+    let ready = host.get("/ready");
+    assert_eq!(ready["status"], "ready");
+    assert!(ready["components"].as_object().unwrap().values().all(|it| it == "ready"), "{ready}");
+    let info = host.get("/info");
+    assert_eq!(
+        (&info["os"], &info["architecture"]),
+        (&json!("linux"), &json!(std::env::consts::ARCH))
+    );
+    assert!(info["available_cpu_cores"].as_u64() > Some(0), "{info}");
+    assert!(info["total_system_ram_gb"].as_f64() > Some(0.1), "{info}");
+    assert!(info["timestamp"].as_str().unwrap().ends_with('Z'), "{info}");
+    let installed = info["installed_miners_info"].as_array().unwrap();
+    let types: Vec<&Value> = installed.iter().map(|it| &it["miner_type"]).collect();
+    assert_eq!(types, ["faulty", "minimal", "sim"]);
+    for entry in installed {
+        let is_installed = entry["is_installed"].as_bool().unwrap();
+        assert_eq!(is_installed, entry["miner_type"] != "minimal", "{entry}");
+        for field in ["version", "path", "miner_binary"] {
+            assert!(entry[field].is_string(), "{field} of {entry}");
+        }
+        if is_installed {
+            let binary = Path::new(entry["miner_binary"].as_str().unwrap());
+            assert!(binary.is_file(), "{entry}");
+            assert_eq!(binary.parent().unwrap(), Path::new(entry["path"].as_str().unwrap()));
+        }
+    }
+    let available = host.get("/miners/available");
+    let sim = available.as_array().unwrap().iter().find(|it| it["name"] == "sim").unwrap();
+    assert!(sim["description"].is_string() && sim["algorithms"][0] == "rx/0", "{sim}");
+    assert_eq!(sim["configSchema"]["type"], "object");
+}
+
+#[test]
+fn lists_are_never_null_and_keys_are_camel_case() {
+    let host = Host::start();
+    for path in ["/miners", "/tokens", "/audit"] {
+        assert_eq!(host.get(path), json!([]), "{path}");
+    }
+    host.simulate("rig-1", &json!({}));
+    host.wait_for_phase("rig-1", "mining");
+    wait_for("figures", || host.get("/miners/rig-1/stats")["hashrate"].as_f64());
+    host.ok("POST", "/tokens", &json!({ "name": "dash", "role": "view" }));
+    for path in READS.iter().filter(|path| **path != "/info") {
+        let answer = host.get(path);
+        check_keys(path, &answer);
+        let is_list = ["/drivers", "/miners", "/miners/available", "/tokens", "/audit"]
+            .contains(path)
+            || path.ends_with("/runs");
+        assert_eq!(answer.is_array(), is_list, "{path}");
+    }
+}
+
+/// Keys that are not ours: of a schema, of hardware, of a name.
+const FREE: &[&str] =
+    &["configSchema", "defaults", "files", "env", "extraData", "hashrates", "phaseLimits", "other"];
+
+fn check_keys(path: &str, value: &Value) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|it| check_keys(path, it)),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let camel = key.starts_with(|c: char| c.is_ascii_lowercase())
+                    && key.chars().all(|c| c.is_ascii_alphanumeric());
+                assert!(camel, "{path}: the key {key}");
+                if !FREE.contains(&key.as_str()) {
+                    check_keys(path, value);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_audit_log_says_who_did_what_and_how_it_ended() {
+    let host = Host::start();
+    let made = host.ok("POST", "/tokens", &json!({ "name": "dash", "role": "operate" }));
+    let secret = made["token"].as_str().unwrap();
+    host.simulate("rig-1", &json!({ "wallet": "wallet-of-mine-4711" }));
+    host.wait_for_phase("rig-1", "mining");
+    let as_dash = |method: &str, path: &str| {
+        let method = method.parse().unwrap();
+        host.bare_request(&method, path).bearer_auth(secret).send().unwrap().status().as_u16()
+    };
+    assert_eq!(as_dash("POST", "/miners/rig-1/pause"), 200);
+    assert_eq!(as_dash("POST", "/miners/rig-1/stdin"), 403);
+    assert_eq!(as_dash("GET", "/audit"), 403);
+    let typed = json!({ "input": "password-typed-4712\n" });
+    host.ok("POST", "/miners/rig-1/stdin", &typed);
+    refused(&host, ("POST", "/miners/nobody/start", NONE), (404, "MINER_NOT_FOUND"));
+    refused(&host, ("PUT", "/miners", NONE), (405, "METHOD_NOT_ALLOWED"));
+    let bad = json!({ "type": "sim", "config": { "wallet": 4713, "password": "hunter2-hunter2" } });
+    refused(&host, ("POST", "/miners", &bad), (400, "INVALID_CONFIG"));
+    assert_eq!(as_dash("DELETE", "/miners/rig-1"), 200);
+    host.get("/miners");
+
+    let audit = host.get("/audit");
+    let base = place(&host).1;
+    let seen: Vec<[String; 3]> = audit
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|entry| {
+            assert!(entry["atMs"].as_i64() > Some(1_600_000_000_000), "{entry}");
+            assert_eq!(entry["address"], "127.0.0.1");
+            ["who", "action", "outcome"].map(|key| entry[key].as_str().unwrap().replace(base, ""))
+        })
+        .collect();
+    let expected = [
+        ["token-file", "POST /tokens", "201"],
+        ["token-file", "POST /miners", "201"],
+        ["dash", "POST /miners/rig-1/pause", "200"],
+        ["dash", "POST /miners/rig-1/stdin", "403 ROLE_TOO_LOW"],
+        ["token-file", "POST /miners/rig-1/stdin", "200"],
+        ["token-file", "POST /miners/nobody/start", "404 MINER_NOT_FOUND"],
+        ["token-file", "PUT /miners", "405 METHOD_NOT_ALLOWED"],
+        ["token-file", "POST /miners", "400 INVALID_CONFIG"],
+        ["dash", "DELETE /miners/rig-1", "200"],
+    ];
+    assert_eq!(seen, expected);
+    for secret in [secret, &token(&host), "4711", "4712", "4713", "hunter2"] {
+        assert!(!audit.to_string().contains(secret), "{audit}");
+    }
+    let newest = host.get("/audit?limit=1");
+    assert_eq!((newest.as_array().unwrap().len(), &newest[0]), (1, &audit[0]));
+}
+
+#[test]
+fn who_hangs_up_is_written_down_all_the_same() {
+    let host = Host::start();
+    host.simulate("rig-1", &json!({ "misbehave": { "ignoreSigterm": true } }));
+    host.wait_for_phase("rig-1", "mining");
+    let (address, base) = place(&host);
+    let mut stream = connect(&host);
+    write!(
+        stream,
+        "DELETE {base}/miners/rig-1 HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\r\n",
+        token(&host)
+    )
+    .unwrap();
+    host.wait_for_phase("rig-1", "stopping");
+    drop(stream);
+    host.wait_for_phase("rig-1", "stopped");
+    wait_for("the entry", || {
+        let audit = host.get("/audit?limit=1");
+        (audit[0]["action"] == json!(format!("DELETE {base}/miners/rig-1"))).then_some(())
+    });
+}

@@ -1,0 +1,10 @@
+//! Behaviour of the real `adit` binary, seen from outside, and the rules of the code base.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::disallowed_methods, reason = "tests run the real binaries")]
+
+mod api;
+mod cli;
+mod host;
+mod lifecycle;
+mod survival;
+mod tidy;

@@ -1,0 +1,174 @@
+//! State folders on file systems that cannot be written: read-only, and full.
+//!
+//! Each test runs itself again in a mount namespace of its own, which vanishes with it.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+    process::Command,
+};
+
+use rustix::process::{Signal, geteuid};
+use serde_json::json;
+
+use crate::{
+    host::{Host, is_alive, signal, wait_for},
+    survival::{
+        Follower, NONE, assert_no_gap, counting, figures, mining, pid, programs, wait_for_silence,
+    },
+};
+
+/// Set in the namespace.
+const MARK: &str = "ADIT_TEST_MOUNTS";
+
+/// Runs the ignored test `name` of this file where it may mount.
+fn in_own_mounts(name: &str) {
+    let mut command = Command::new("unshare");
+    if !geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "--propagation", "private", "--"]);
+    command.arg(std::env::current_exe().unwrap()).env(MARK, "1");
+    command.args([&format!("survival::disks::{name}"), "--exact", "--ignored", "--nocapture"]);
+    let output = command.output().expect("this test needs the program unshare of util-linux");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let passed = output.status.success() && said.contains("1 passed");
+    assert!(
+        passed,
+        "if it could not mount: this test needs root, or user namespaces that may mount\n{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn is_in_own_mounts() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+fn mount(args: &[&str], place: &Path) {
+    let status = Command::new("mount").args(args).arg(place).status().unwrap();
+    assert!(status.success(), "mount {args:?} is not possible in this environment");
+}
+
+fn unmount(place: &Path) {
+    assert!(Command::new("umount").arg("-l").arg(place).status().unwrap().success());
+}
+
+#[test]
+fn a_read_only_state_folder_is_refused_and_its_miners_go_on() {
+    in_own_mounts("read_only_inside");
+}
+
+#[test]
+#[ignore = "the test above runs this where it may mount"]
+fn read_only_inside() {
+    // Not a test by itself: only in a namespace of its own it may mount.
+    if !is_in_own_mounts() {
+        return;
+    }
+    let mut host = Host::start();
+    let miner = mining(&host, &json!({}));
+    host.kill();
+    let state = host.state();
+    mount(&["--bind", state.to_str().unwrap()], &state);
+    mount(&["-o", "remount,ro,bind"], &state);
+    assert!(File::create(state.join("probe")).is_err(), "it can be written after all");
+    let output = host.run(&["up"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert!(said.contains(state.to_str().unwrap()), "{said}");
+    assert!(is_alive(pid(&miner)));
+    let listed = host.run_json(&["miner", "list"]);
+    assert_eq!((&listed[0]["pid"], &listed[0]["running"]), (&json!(pid(&miner)), &json!(true)));
+    unmount(&state);
+    host.up(&[]);
+    host.wait_for_phase("rig-1", "mining");
+    assert_eq!(host.program("rig-1"), pid(&miner));
+    figures(&host);
+}
+
+#[test]
+fn a_full_disk_costs_neither_a_miner_nor_a_line() {
+    in_own_mounts("full_disk_inside");
+}
+
+/// Takes all space of the disk with `state` and returns the file that does.
+fn fill(state: &Path) -> std::path::PathBuf {
+    let path = state.join("ballast");
+    let mut ballast = File::options().create(true).append(true).open(&path).unwrap();
+    for size in [1 << 20, 4096, 1] {
+        while ballast.write_all(&vec![b'x'; size]).is_ok() {}
+    }
+    path
+}
+
+#[test]
+#[ignore = "the test above runs this where it may mount"]
+fn full_disk_inside() {
+    // Not a test by itself: only in a namespace of its own it may mount.
+    if !is_in_own_mounts() {
+        return;
+    }
+    let mut host = Host::absent();
+    let state = host.state();
+    fs::create_dir(&state).unwrap();
+    mount(&["-t", "tmpfs", "-o", "size=128m,mode=700", "tmpfs"], &state);
+    host.up(&[]);
+    let mut config = counting();
+    config["misbehave"]["countIntervalMs"] = json!(100);
+    let miner = mining(&host, &config);
+    host.simulate("doomed", &json!({}));
+    let doomed = host.wait_for_phase("doomed", "mining");
+
+    // With the host up: what cannot be written down is refused, and said.
+    let ballast = fill(&state);
+    let (status, answer) =
+        host.call("POST", "/miners", &json!({ "name": "rig-2", "type": "sim", "config": {} }));
+    assert!(status >= 500, "{status} {answer}");
+    assert!(answer["error"].as_str().unwrap().contains("full"), "{answer}");
+    assert_eq!(host.call("GET", "/miners/rig-2", NONE).0, 404);
+    host.wait_for_phase("rig-1", "mining");
+    assert_eq!(host.program("rig-1"), pid(&miner));
+
+    // An exit that cannot be written down is counted once, however often it is looked at.
+    signal(pid(&doomed), Signal::KILL);
+    let failed = wait_for("a start that fails", || {
+        fill(&state);
+        let doomed = host.miner("doomed");
+        (doomed["phase"] == "failed").then_some(doomed)
+    });
+    assert!(failed["reason"].as_str().unwrap().contains("No space left"), "{failed}");
+    wait_for("two more looks", || {
+        let failures = host.log().matches("cannot write down how the run ended").count();
+        (failures >= 3).then_some(())
+    });
+    assert_eq!(host.miner("doomed"), failed);
+
+    // Without a host: the next one is refused before it starts what it should.
+    host.kill();
+    fill(&state);
+    let output = host.run(&["up"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("No space left") || said.contains("disk is full"), "{said}");
+    assert!(said.contains(state.to_str().unwrap()), "{said}");
+    assert_eq!(programs(&state), [pid(&miner)], "a refused host started something");
+    assert_eq!(host.run_json(&["miner", "list"]).as_array().unwrap().len(), 2);
+
+    fs::remove_file(ballast).unwrap();
+    host.up(&[]);
+    host.wait_for_phase("rig-1", "mining");
+    assert_eq!(host.program("rig-1"), pid(&miner));
+    figures(&host);
+    host.wait_for_phase("doomed", "mining");
+    host.ok("DELETE", "/miners/rig-1", NONE);
+    host.ok("DELETE", "/miners/doomed", NONE);
+    let mut log = Follower::new();
+    log.read(&host);
+    let last = assert_no_gap(&log.lines);
+    assert_eq!(log.count(&format!("counted {last} lines")), 1);
+    assert_eq!(host.get("/miners/rig-1/runs")[0]["byStop"], true);
+    host.kill();
+    wait_for_silence(&state);
+}

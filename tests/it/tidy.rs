@@ -1,0 +1,196 @@
+//! Rules of the code base that the compiler does not check.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Longest source file, in lines.
+const MAX_LINES: usize = 400;
+
+/// Longest map, in lines.
+const MAX_MAP_LINES: usize = 200;
+
+/// Modules of `host/src`, lowest layer first. A module imports only from layers below its own.
+const LAYERS: &[&[&str]] = &[
+    &["model"],
+    &["drivers", "keepers", "releases", "store"],
+    &["miners"],
+    &["node"],
+    &["api"],
+    &["settings"],
+    &["app"],
+    &["cli"],
+];
+
+/// A foreign name, and the only part of `host/src` that may say it.
+const OWNERS: &[(&str, &str)] = &[
+    ("adit_plugin_api::abi", "drivers"),
+    ("abi_stable::", "drivers"),
+    ("libloading::", "drivers/load.rs"),
+    ("object::", "drivers"),
+    ("rusqlite::", "store"),
+    ("axum::", "api"),
+    ("clap::", "cli"),
+    ("libc::", "keepers"),
+    ("process::Command", "keepers"),
+];
+
+#[test]
+fn files_are_short() {
+    for (path, text) in files("", "rs") {
+        let lines = text.lines().count();
+        assert!(lines <= MAX_LINES, "{}: {lines} lines, split it", path.display());
+    }
+    let map = read("ARCHITECTURE.md").lines().count();
+    assert!(map <= MAX_MAP_LINES, "ARCHITECTURE.md: {map} lines, it is a map");
+}
+
+#[test]
+fn modules_import_downwards() {
+    for (path, text) in files("host/src", "rs") {
+        let module = module(&path);
+        let Some(own) = layer(&module) else { continue };
+        for used in crate_paths(&text) {
+            let Some(other) = layer(&used) else { continue };
+            let allowed = used == module || other < own;
+            assert!(allowed, "{}: `{module}` must not use `{used}`", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_module_has_a_layer_and_a_place_on_the_map() {
+    let map = read("ARCHITECTURE.md");
+    for (path, _) in files("host/src", "rs") {
+        let module = module(&path);
+        if ["lib", "main"].contains(&module.as_str()) {
+            continue;
+        }
+        assert!(layer(&module).is_some(), "{module} is in no layer");
+        assert!(map.contains(&format!("`{module}`")), "ARCHITECTURE.md does not name {module}");
+    }
+}
+
+#[test]
+fn foreign_names_stay_with_their_owner() {
+    for (path, text) in files("host/src", "rs") {
+        for (name, owner) in OWNERS {
+            let owned = path.starts_with(owner) || path == Path::new(owner).with_extension("rs");
+            let named = text.lines().any(|it| !is_comment(it) && says(it, name));
+            assert!(owned || !named, "{}: only `{owner}` may name `{name}`", path.display());
+        }
+    }
+}
+
+#[test]
+fn drivers_are_found_on_disk_only() {
+    let drivers: Vec<String> = files("", "toml")
+        .into_iter()
+        .filter(|(path, text)| path.ends_with("Cargo.toml") && text.contains("cdylib"))
+        .filter_map(|(_, text)| Some(text.split("name = \"").nth(1)?.split('"').next()?.to_owned()))
+        .collect();
+    assert!(drivers.len() >= 3, "found only {drivers:?}");
+    for manifest in ["host/Cargo.toml", "tests/Cargo.toml", "plugin-api/Cargo.toml"] {
+        let text = read(manifest);
+        for driver in &drivers {
+            assert!(!text.contains(&format!("\n{driver}")), "{manifest} depends on {driver}");
+        }
+    }
+}
+
+#[test]
+fn every_crate_inherits_the_lints() {
+    for (path, text) in files("", "toml") {
+        let crate_manifest = path.ends_with("Cargo.toml") && text.contains("[package]");
+        let inherits = text.contains("[lints]\nworkspace = true");
+        assert!(!crate_manifest || inherits, "{}: inherit the lints", path.display());
+    }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with("//")
+}
+
+/// Whether `line` has `name` as a path of its own and not as the end of another word.
+fn says(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|it| it.is_alphanumeric() || it == '_')
+    })
+}
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&module))
+}
+
+/// `store/schema.rs` and `store.rs` are both module `store`.
+fn module(path: &Path) -> String {
+    let first = path.iter().next().unwrap().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The `x` of every `crate::x` and `crate::{x, ..}` in `text`.
+fn crate_paths(text: &str) -> Vec<String> {
+    let code = text.lines().filter(|it| !is_comment(it)).collect::<Vec<_>>().concat();
+    let mut found = Vec::new();
+    for path in code.split("crate::").skip(1) {
+        match path.strip_prefix('{') {
+            None => found.push(ident(path)),
+            Some(group) => found.extend(heads(group)),
+        }
+    }
+    found
+}
+
+/// The first word of every item of a group whose opening brace was taken off.
+fn heads(group: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let (mut depth, mut is_start) = (1, true);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => is_start = true,
+            _ if is_start && c.is_alphabetic() => {
+                found.push(ident(&group[at..]));
+                is_start = false;
+            }
+            _ => (),
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    found
+}
+
+fn ident(text: &str) -> String {
+    text.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Files under `dir` of the workspace with extension `ext`: path relative to `dir`, and text.
+fn files(dir: &str, ext: &str) -> Vec<(PathBuf, String)> {
+    let root = root().join(dir);
+    let mut found = Vec::new();
+    let mut pending = vec![root.clone()];
+    while let Some(path) = pending.pop() {
+        let name = path.file_name().unwrap_or_default();
+        if path.is_dir() && name != "target" && name != ".git" {
+            pending.extend(fs::read_dir(&path).unwrap().map(|it| it.unwrap().path()));
+        } else if path.extension().is_some_and(|it| it == ext) {
+            let relative = path.strip_prefix(&root).unwrap().to_owned();
+            found.push((relative, fs::read_to_string(&path).unwrap()));
+        }
+    }
+    assert!(!found.is_empty(), "no .{ext} file under {}", root.display());
+    found
+}
