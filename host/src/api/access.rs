@@ -16,6 +16,11 @@ use crate::{
     store::{self, Store, TokenRow},
 };
 
+/// What the audit log calls whoever holds the token of the file.
+pub(crate) const FILE_TOKEN: &str = "token-file";
+/// What the audit log calls whoever has no token.
+pub(crate) const NOBODY: &str = "nobody";
+
 /// Failed logins of one address before it has to wait.
 const FAILURES: u32 = 10;
 /// How long failures count.
@@ -84,7 +89,7 @@ impl Access {
         let mut found = None;
         // Every hash is compared, so that the time tells nothing.
         if bool::from(given.ct_eq(&self.file_hash)) {
-            found = Some(Caller { name: "token-file".to_owned(), role: Role::Admin });
+            found = Some(Caller { name: FILE_TOKEN.to_owned(), role: Role::Admin });
         }
         for row in lock(&self.rows).iter() {
             let lasts = row.expires_at_ms.is_none_or(|at| now_ms < at);

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::{
     api::{
         Api,
-        access::Caller,
+        access::{Caller, NOBODY},
         body::Parameters,
         error::{ApiError, Code},
     },
@@ -55,7 +55,7 @@ async fn carry_out(api: Api, client: SocketAddr, request: Request, next: Next) -
     };
     let entry = AuditEntry {
         at_ms: jiff::Timestamp::now().as_millisecond(),
-        who: caller.map_or_else(|| "nobody".to_owned(), |caller| caller.name),
+        who: caller.map_or_else(|| NOBODY.to_owned(), |caller| caller.name),
         address: client.ip().to_string(),
         action: format!("{method} {path}"),
         outcome,

@@ -12,7 +12,7 @@ use axum::{
 use crate::{
     api::{
         Api, Options,
-        access::{Caller, Refusal},
+        access::{Caller, NOBODY, Refusal},
         error::ApiError,
     },
     model::access::Role,
@@ -122,7 +122,7 @@ fn identify(api: &Api, request: &Request, client: SocketAddr) -> Result<Caller, 
     let path = request.uri().path();
     let route = path.strip_prefix(api.0.options.base_path.as_str()).unwrap_or_default();
     if PUBLIC.contains(&route) {
-        return Ok(Caller { name: "nobody".to_owned(), role: Role::View });
+        return Ok(Caller { name: NOBODY.to_owned(), role: Role::View });
     }
     let token = request
         .headers()

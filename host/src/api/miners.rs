@@ -178,6 +178,12 @@ pub(crate) async fn logs(
     Segment(name): Segment,
     Parameters(query): Parameters<LogQuery>,
 ) -> Result<Json<LogPage>, ApiError> {
+    if query.after.is_some() && query.lines.is_some() {
+        return Err(ApiError::bad_request("lines and after: write one of them"));
+    }
+    if query.after.is_none() && query.wait.is_some() {
+        return Err(ApiError::bad_request("wait: works together with after only"));
+    }
     let Some(cursor) = query.after else {
         return Ok(Json(api.0.miners.tail(&name, query.lines.unwrap_or(200)).await?));
     };

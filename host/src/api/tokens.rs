@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     api::{
-        Api, TokenView,
+        Api, TokenView, access,
         body::{Body, Segment},
         error::ApiError,
     },
@@ -38,6 +38,14 @@ pub(crate) async fn create(
     let name = new.name.trim().to_owned();
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
         return Err(ApiError::bad_request("name: write 1 to 100 printable characters"));
+    }
+    if [access::FILE_TOKEN, access::NOBODY].contains(&name.as_str()) {
+        return Err(ApiError::bad_request(format!(
+            "name: {name} means somebody else in the audit log; choose another one"
+        )));
+    }
+    if new.expires_in_s == Some(0) {
+        return Err(ApiError::bad_request("expiresInS: write 1 or more, or leave it out"));
     }
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let expires = new.expires_in_s.map(|seconds| now_ms + i64::from(seconds) * 1000);

@@ -184,6 +184,20 @@ fn wrong_fields_are_refused_by_name() {
 }
 
 #[test]
+fn tokens_that_would_mislead_are_refused() {
+    let host = Host::start();
+    for (body, named) in [
+        (json!({ "name": "token-file", "role": "view" }), "token-file"),
+        (json!({ "name": "nobody", "role": "view" }), "nobody"),
+        (json!({ "name": "dash", "role": "view", "expiresInS": 0 }), "expiresInS"),
+    ] {
+        let told = refused(&host, ("POST", "/tokens", &body), (400, "INVALID_INPUT"));
+        assert!(told.contains(named), "{body}: {told}");
+    }
+    assert_eq!(host.get("/tokens"), json!([]));
+}
+
+#[test]
 fn queries_are_checked() {
     let host = Host::start();
     host.simulate("rig-1", &json!({}));
@@ -200,6 +214,8 @@ fn queries_are_checked() {
         ("/miners/rig-1/logs?after=1:2:3", "after"),
         ("/miners/rig-1/logs?after=-1:0", "after"),
         ("/miners/rig-1/logs?after=0:0&wait=-1", "wait"),
+        ("/miners/rig-1/logs?after=0:0&lines=5", "lines and after"),
+        ("/miners/rig-1/logs?wait=5", "wait"),
         ("/miners/rig-1/runs?limit=x", "limit"),
         ("/miners/rig-1/runs?offset=1", "offset"),
         ("/audit?limit=-5", "limit"),
