@@ -129,6 +129,9 @@ pub struct Proof {
     /// The signing key, ASCII-armoured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Where the signing key is fetched from; it must have `fingerprint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_url: Option<String>,
     /// Fingerprint that the signing key must have: 40 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
