@@ -36,11 +36,11 @@ pub(crate) fn example() -> Value {
         "pools": [
             {
                 "url": "pool.example:443",
-                "wallet": "4…your wallet…",
+                "wallet": "YOUR-WALLET",
                 "tls": true,
                 "keepalive": true,
             },
-            { "url": "backup.example:3333", "wallet": "4…your wallet…" },
+            { "url": "backup.example:3333", "wallet": "YOUR-WALLET" },
         ],
         "algo": "rx/0",
         "maxThreadsHint": 75,

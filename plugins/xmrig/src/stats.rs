@@ -2,9 +2,7 @@
 
 mod devices;
 
-use adit_plugin_api::{
-    DeviceMetrics, Error, PerformanceMetrics, Phase, PoolMetrics, Reply, Result, Value,
-};
+use adit_plugin_api::{Error, PerformanceMetrics, Phase, PoolMetrics, Reply, Result, Value};
 
 /// Id of the probe for the summary.
 pub(crate) const SUMMARY: &str = "summary";
@@ -134,6 +132,8 @@ fn phase(summary: &Value, backends: &Value) -> Phase {
 fn extra(metrics: &mut PerformanceMetrics, summary: &Value, backends: &Value) {
     let connection = &summary["connection"];
     let number = |value: &Value| value.as_u64().map(Value::from);
+    // XMRig writes 0 for what it does not know.
+    let known = |value: &Value| value.as_u64().filter(|value| *value > 0).map(Value::from);
     let pages = &summary["hugepages"];
     let memory = &summary["resources"]["memory"]["resident_set_memory"];
     for (name, value) in [
@@ -142,15 +142,15 @@ fn extra(metrics: &mut PerformanceMetrics, summary: &Value, backends: &Value) {
         ("paused", summary["paused"].as_bool().map(Value::from)),
         ("donateLevel", number(&summary["donate_level"])),
         ("hashrateMax", figure(&summary["hashrate"]["highest"]).map(Value::from)),
-        ("hugePages", number(&pages[0])),
-        ("hugePagesWanted", number(&pages[1])),
+        ("hugePages", number(&pages[0]).filter(|_| pages[1] != 0)),
+        ("hugePagesWanted", known(&pages[1])),
         ("msr", devices::cpu(backends)["msr"].as_bool().map(Value::from)),
         ("tls", text(&connection["tls"]).map(Value::from)),
         ("tlsFingerprint", text(&connection["tls-fingerprint"]).map(Value::from)),
         ("connectionsLost", number(&connection["failures"])),
-        ("avgShareTimeMs", number(&summary["results"]["avg_time_ms"])),
-        ("bestShare", number(&summary["results"]["best"][0])),
-        ("memoryBytes", number(memory)),
+        ("avgShareTimeMs", known(&summary["results"]["avg_time_ms"])),
+        ("bestShare", known(&summary["results"]["best"][0])),
+        ("memoryBytes", known(memory)),
         ("cpu", text(&summary["cpu"]["brand"]).map(Value::from)),
         ("gpus", devices::health(backends)),
     ] {
@@ -173,9 +173,3 @@ fn text(value: &Value) -> Option<String> {
 fn sum(figures: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
     figures.into_iter().try_fold(0.0, |sum, figure| Some(sum + figure?))
 }
-
-/// What `devices` is made of.
-type Devices = Vec<DeviceMetrics>;
-
-#[cfg(test)]
-mod tests;

@@ -3,13 +3,13 @@
 
 use adit_plugin_api::{DeviceMetrics, Value, json};
 
-use crate::stats::{Devices, figure, sum, text};
+use crate::stats::{figure, sum, text};
 
 /// More GPUs than XMRig takes.
 const DEVICES_MAX: usize = 256;
 
 /// The devices that work now. XMRig tells nothing of a GPU that does not.
-pub(crate) fn read(backends: &Value, summary: &Value) -> Devices {
+pub(crate) fn read(backends: &Value, summary: &Value) -> Vec<DeviceMetrics> {
     let mut devices = Vec::new();
     let processor = cpu(backends);
     if processor["threads"].is_array() {
