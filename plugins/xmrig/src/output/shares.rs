@@ -32,9 +32,6 @@ impl Shares {
             };
             line.counts == (from.0.saturating_add(accepted), from.1.saturating_add(rejected))
         };
-        if self.last == Some(line.counts) {
-            return None;
-        }
         if self.last.is_none_or(goes_on) || self.jump.is_some_and(goes_on) {
             self.last = Some(line.counts);
             self.jump = None;
