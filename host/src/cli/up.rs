@@ -1,6 +1,6 @@
 //! `adit up`: the host.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,7 +36,12 @@ pub(super) struct Up {
 
 pub(super) fn run(common: &Common, up: &Up) -> Result<(), Error> {
     let filter = EnvFilter::try_from_env("ADIT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .init();
     let mut settings = Settings::read(up.config.as_deref())?;
     if up.demo {
         settings.state_dir = settings::demo_state_dir();

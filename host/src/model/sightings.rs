@@ -32,7 +32,12 @@ impl Sightings {
             }
             Observation::Algorithm { algorithm } => self.algorithm = Some(algorithm),
             Observation::Share { result } => self.count(result, now_s),
-            Observation::Pool(pool) => self.pool = Some(pool),
+            Observation::Pool(pool) => {
+                if pool.connected == Some(true) {
+                    self.error = None;
+                }
+                self.pool = Some(pool);
+            }
             Observation::Error { message } => self.error = Some(message),
             _ => {}
         }
@@ -44,6 +49,7 @@ impl Sightings {
             ShareResult::Accepted => {
                 shares.accepted += 1;
                 self.last_share = Some(now_s);
+                self.error = None;
             }
             ShareResult::Rejected => shares.rejected += 1,
             ShareResult::Stale => shares.stale += 1,
@@ -57,7 +63,8 @@ impl Sightings {
         self.phase
     }
 
-    /// The last error in the output, if any. Text from outside.
+    /// The last error in the output, unless a pool or a share showed since that it is over. Text
+    /// from outside.
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
@@ -118,6 +125,19 @@ mod tests {
         let api = PerformanceMetrics { shares: Some(7), ..PerformanceMetrics::default() };
         let metrics = sightings.complete(Some(api));
         assert_eq!((metrics.shares, metrics.rejected), (Some(7), None));
+    }
+
+    #[test]
+    fn an_error_is_over_when_shares_or_a_pool_come_again() {
+        let error = || Observation::Error { message: "end of file".to_owned() };
+        let pool = |connected| {
+            Observation::Pool(PoolMetrics { connected: Some(connected), ..PoolMetrics::default() })
+        };
+        let share = |result| Observation::Share { result };
+        assert_eq!(seen([error()]).error(), Some("end of file"));
+        assert_eq!(seen([error(), pool(true)]).error(), None);
+        assert_eq!(seen([error(), share(ShareResult::Accepted)]).error(), None);
+        assert!(seen([error(), pool(false), share(ShareResult::Rejected)]).error().is_some());
     }
 
     #[test]
