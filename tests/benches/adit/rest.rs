@@ -37,7 +37,13 @@ pub(crate) fn rows() -> Vec<Row> {
             .ratio(ours, theirs)
             .goal(format!("≥ {least}"), ours / theirs >= least)
     };
+    // What the layers of our own cost on top of hyper and axum.
+    let axum = Baseline::start(Role::Axum, b"");
+    let request = http::request("/health", "");
+    let rounds = (0..ROUNDS).map(|_| requests_per_second(&axum.address, &request, ROUND));
+    let axum = rounds.fold(0.0, f64::max);
     vec![
+        Row::new("for comparison: bare axum server", format!("{axum:.0} /s")),
         compare("GET /health", "/health", "", 0.85),
         compare("GET /miners/m0, token", "/miners/m0", &token, 0.5),
         compare("GET /miners, 10 miners, token", "/miners", &token, 0.8),
