@@ -11,5 +11,6 @@ pub mod drivers;
 pub mod keepers;
 pub mod miners;
 pub mod model;
+pub mod releases;
 pub mod settings;
 pub mod store;
