@@ -64,7 +64,7 @@ impl Releases {
         if let Some(there) = work.shelf.record(&release.version) {
             return work.reuse(there).await;
         }
-        let done = work.from_release(&release).await;
+        let done = work.fetch(&release).await;
         work.end(done).await
     }
 
@@ -81,7 +81,7 @@ impl Releases {
         progress: &Reporter,
     ) -> Result<(Version, Outcome), Error> {
         let work = Work::begin(self, driver, plan, trial, progress)?;
-        let done = work.from_file(file).await;
+        let done = work.take(file).await;
         work.end(done).await
     }
 }
@@ -134,7 +134,7 @@ impl<'a> Work<'a> {
         .await
     }
 
-    async fn from_release(&self, release: &Release) -> Result<(Version, Outcome), Error> {
+    async fn fetch(&self, release: &Release) -> Result<(Version, Outcome), Error> {
         let name = release.fill(&self.plan.asset);
         proof::demand(&self.plan.proof, &name)?;
         let asset = release.asset(&name)?;
@@ -191,7 +191,7 @@ impl<'a> Work<'a> {
         Ok(proven)
     }
 
-    async fn from_file(&self, file: &LocalFile) -> Result<(Version, Outcome), Error> {
+    async fn take(&self, file: &LocalFile) -> Result<(Version, Outcome), Error> {
         let name = file.path.file_name().and_then(|it| it.to_str());
         let name = name.ok_or_else(|| Error::NoVersion(file.path.clone()))?.to_owned();
         let version = match &file.version {

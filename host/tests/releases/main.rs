@@ -1,0 +1,12 @@
+//! Installing from a release server on this machine that misbehaves on demand.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod archives;
+mod faults;
+mod files;
+mod install;
+mod rig;
+mod server;
+mod signing;
+mod versions;
