@@ -8,6 +8,7 @@ mod error;
 mod gate;
 mod json;
 mod miners;
+mod programs;
 mod serve;
 mod system;
 mod tokens;
@@ -102,6 +103,11 @@ impl Api {
             .route("/miners/{name}/restart", needs(Operate, post(miners::restart)))
             .route("/miners/{name}/pause", needs(Operate, post(miners::pause)))
             .route("/miners/{name}/resume", needs(Operate, post(miners::resume)))
+            // The first part of these is a miner type; the router knows one name for it.
+            .route("/miners/{name}/install", needs(Admin, post(programs::install)))
+            .route("/miners/{name}/uninstall", needs(Admin, delete(programs::uninstall)))
+            .route("/miners/{name}/rollback", needs(Admin, post(programs::rollback)))
+            .route("/miners/{name}/versions", needs(View, get(programs::versions)))
             // What a console takes can redirect the income.
             .route("/miners/{name}/stdin", needs(Admin, post(miners::stdin)))
             .fallback(no_route)

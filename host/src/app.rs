@@ -16,6 +16,7 @@ use crate::{
     drivers::{self, handle::Limits, registry::Drivers, search::Search},
     keepers::Keepers,
     miners::{self, Miners, Programs},
+    releases::{self, Releases, Sources},
     settings::{self, Settings},
     store::{self, SetAside, Store},
 };
@@ -61,6 +62,9 @@ pub enum Error {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The settings for releases cannot be used.
+    #[error(transparent)]
+    Releases(#[from] releases::Error),
     /// The miners cannot be taken under management.
     #[error(transparent)]
     Miners(#[from] miners::Error),
@@ -105,8 +109,10 @@ impl App {
     pub async fn begin(settings: &Settings, demo: bool) -> Result<Self, Error> {
         settings.check()?;
         let home = Home::new(settings.state_dir.clone());
+        let releases = open_releases(settings, &home)?;
         let lock = home.lock()?;
         home.sweep();
+        releases.sweep();
         let listener = listen(settings.api.listen).await?;
         let address = listener.local_addr().unwrap_or(settings.api.listen);
         let (store, set_aside) = Store::open(home.database())?;
@@ -117,7 +123,7 @@ impl App {
         let drivers = load_drivers(settings, &home, &store, &exe).await;
         let options = miners::Options {
             root: home.miners(),
-            programs: Programs::standard(settings.programs.clone(), &exe),
+            programs: Programs::standard(settings.programs.clone(), &exe, releases),
             worker: worker.clone(),
             stats_interval: settings.stats_interval(),
             output_interval: settings.output_interval(),
@@ -156,6 +162,13 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
         let by = taken.then(|| port::listener(address.port())).flatten();
         Error::Listen { address, source, by }
     })
+}
+
+fn open_releases(settings: &Settings, home: &Home) -> Result<Releases, Error> {
+    let settings::ReleaseSettings { api, downloads, keys, hosts } = settings.releases.clone();
+    let sources = Sources { api, downloads, keys, hosts };
+    let limits = releases::Limits::default();
+    Ok(Releases::new(releases::Options { root: home.programs(), sources, limits })?)
 }
 
 async fn load_drivers(

@@ -5,6 +5,7 @@ mod client;
 mod down;
 mod driver;
 mod miner;
+mod program;
 mod show;
 mod token;
 mod up;
@@ -54,6 +55,14 @@ enum Command {
     /// Start, stop and watch miners
     #[command(subcommand)]
     Miner(miner::Miner),
+    /// Install the program of a miner type, verified before it runs
+    Install(program::Install),
+    /// Remove the program of a miner type
+    Uninstall(program::Uninstall),
+    /// Go back to the version that ran before
+    Rollback(program::Type),
+    /// List the installed versions of a miner type's program
+    Versions(program::Type),
     /// See what drivers there are
     #[command(subcommand)]
     Driver(driver::Driver),
@@ -95,6 +104,10 @@ pub fn main() -> ExitCode {
         Command::Keeper { dir } => return crate::keepers::keeper::main(&dir),
         Command::Down(down) => block_on(down::run(&cli.common, &down)),
         Command::Miner(command) => block_on(miner::run(&cli.common, command)),
+        Command::Install(install) => block_on(program::install(&cli.common, install)),
+        Command::Uninstall(uninstall) => block_on(program::uninstall(&cli.common, uninstall)),
+        Command::Rollback(which) => block_on(program::rollback(&cli.common, which)),
+        Command::Versions(which) => block_on(program::versions(&cli.common, which)),
         Command::Driver(command) => block_on(driver::run(&cli.common, command)),
         Command::Token(command) => block_on(token::run(&cli.common, command)),
     };

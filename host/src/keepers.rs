@@ -25,6 +25,7 @@ mod pending;
 mod proc;
 mod process;
 mod protocol;
+mod question;
 pub mod run;
 mod sys;
 

@@ -4,6 +4,7 @@
 
 mod collector;
 mod error;
+mod install;
 mod launch;
 mod live;
 mod logs;
@@ -28,6 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::Error;
+pub use install::{Install, InstalledPrograms};
 pub(crate) use launch::random_token;
 pub use logs::LogPage;
 pub use programs::Programs;
@@ -88,6 +90,7 @@ pub(crate) struct Parts {
     keepers: Keepers,
     drivers: Drivers,
     prober: Prober,
+    installations: install::Installations,
 }
 
 impl Parts {
@@ -140,7 +143,10 @@ impl Miners {
         keepers: Keepers,
         drivers: Drivers,
     ) -> Result<Self, Error> {
-        let parts = Arc::new(Parts { options, store, keepers, drivers, prober: Prober::new() });
+        let prober = Prober::new();
+        let installations = install::Installations::default();
+        let parts = Parts { options, store, keepers, drivers, prober, installations };
+        let parts = Arc::new(parts);
         let rows = recover::all(&parts).await?;
         let miners = Self(Arc::new(Inner {
             parts,

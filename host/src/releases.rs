@@ -134,6 +134,12 @@ pub struct Version {
 #[derive(Clone)]
 pub struct Releases(Arc<Inner>);
 
+impl std::fmt::Debug for Releases {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Releases").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     options: Options,
     web: Web,

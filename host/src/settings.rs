@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::model::name::DriverId;
+use crate::{model::name::DriverId, releases::Sources};
 
 /// The settings file. Every key is optional; unknown keys are refused.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Settings {
     pub drivers: DriverSettings,
     /// Programs that the operator put in place: path by miner type.
     pub programs: BTreeMap<DriverId, PathBuf>,
+    /// Where programs are downloaded from.
+    pub releases: ReleaseSettings,
     /// How miners are watched.
     pub miners: MinerSettings,
 }
@@ -58,6 +60,20 @@ pub struct DriverSettings {
     pub calls_at_once: usize,
 }
 
+/// Where programs are downloaded from: GitHub, a mirror of it, or a server at the site.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReleaseSettings {
+    /// The release API; `/repos/OWNER/NAME/releases/latest` is asked below it.
+    pub api: String,
+    /// The files; `/OWNER/NAME/releases/download/TAG/FILE` is asked below it.
+    pub downloads: String,
+    /// Stands for `https://raw.githubusercontent.com` in the addresses of signing keys.
+    pub keys: String,
+    /// Further hosts that redirects and addresses of keys may name.
+    pub hosts: Vec<String>,
+}
+
 /// How miners are watched.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -76,6 +92,7 @@ impl Default for Settings {
             api: ApiSettings::default(),
             drivers: DriverSettings::default(),
             programs: BTreeMap::new(),
+            releases: ReleaseSettings::default(),
             miners: MinerSettings::default(),
         }
     }
@@ -96,6 +113,13 @@ impl Default for ApiSettings {
 impl Default for DriverSettings {
     fn default() -> Self {
         Self { dirs: Vec::new(), call_timeout_ms: 5_000, calls_at_once: 3 }
+    }
+}
+
+impl Default for ReleaseSettings {
+    fn default() -> Self {
+        let Sources { api, downloads, keys, hosts } = Sources::default();
+        Self { api, downloads, keys, hosts }
     }
 }
 

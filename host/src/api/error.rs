@@ -9,7 +9,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{drivers::call::CallError, keepers, miners, store};
+use crate::{drivers::call::CallError, keepers, miners, releases, store};
 
 /// Longest sentence of an error, in characters.
 const LONGEST: usize = 1000;
@@ -91,6 +91,8 @@ impl From<miners::Error> for ApiError {
             E::NoDriver { .. } => (StatusCode::BAD_REQUEST, "UNSUPPORTED_MINER"),
             E::NotRunning(_) | E::UnknownLaunch(_) => (StatusCode::CONFLICT, "NOT_RUNNING"),
             E::Overtaken(_) => (StatusCode::CONFLICT, "OVERTAKEN"),
+            E::InUse { .. } => (StatusCode::CONFLICT, "IN_USE"),
+            E::Release(error) => of_release(error),
             E::NoProgram(_) => (StatusCode::BAD_REQUEST, "NOT_INSTALLED"),
             E::Driver(error) => of_call(error),
             E::Config(_) => (StatusCode::BAD_REQUEST, "INVALID_CONFIG"),
@@ -110,6 +112,32 @@ impl From<miners::Error> for ApiError {
             tracing::error!(code, %error, "a request failed");
         }
         Self::new(status, code, error.to_string())
+    }
+}
+
+fn of_release(error: &releases::Error) -> (StatusCode, &'static str) {
+    use releases::Error as E;
+    match error {
+        E::BadVersion(_) | E::NoVersion(_) => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
+        E::Busy(_) => (StatusCode::CONFLICT, "BUSY"),
+        E::NoPrevious(_) => (StatusCode::CONFLICT, "NO_PREVIOUS_VERSION"),
+        E::NotInstalled { .. } => (StatusCode::NOT_FOUND, "NOT_INSTALLED"),
+        E::NoRelease { .. } => (StatusCode::NOT_FOUND, "NO_RELEASE"),
+        E::NoAsset { .. } => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+        E::RateLimited { .. } => (StatusCode::SERVICE_UNAVAILABLE, "RATE_LIMITED"),
+        E::Status { .. } | E::Unreachable { .. } | E::Forbidden { .. } | E::Interrupted { .. } => {
+            (StatusCode::BAD_GATEWAY, "DOWNLOAD_FAILED")
+        }
+        E::Mismatch { .. } | E::Changed { .. } | E::Signature { .. } | E::NotListed { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "NOT_VERIFIED")
+        }
+        E::Unproven(_) => (StatusCode::BAD_REQUEST, "NOT_VERIFIED"),
+        E::TooLarge { .. } | E::Archive { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "ARCHIVE_REFUSED")
+        }
+        E::Trial { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "DOES_NOT_RUN"),
+        E::BadPlan(_) => (StatusCode::INTERNAL_SERVER_ERROR, "PLAN_REFUSED"),
+        E::BadSetting { .. } | E::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "IO_ERROR"),
     }
 }
 

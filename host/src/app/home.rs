@@ -71,6 +71,11 @@ impl Home {
         self.0.join("miners")
     }
 
+    /// The folder with one folder per miner type whose program was installed.
+    pub fn programs(&self) -> PathBuf {
+        self.0.join("programs")
+    }
+
     /// The file with the admin's token.
     pub fn token_file(&self) -> PathBuf {
         self.0.join("token")

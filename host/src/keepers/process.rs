@@ -89,3 +89,18 @@ pub(crate) fn write_oom_score(path: &std::ffi::CStr, score: &[u8]) {
         rustix::io::write(file.as_fd(), score).ok();
     }
 }
+
+/// Starts a program that is only asked something, such as its version: no stdin, a bare
+/// environment, its own process group. It is killed when the handle is dropped.
+#[expect(clippy::disallowed_methods, reason = "every child process is started in this file")]
+pub(crate) fn spawn_question(
+    program: &Path,
+    args: &[String],
+    folder: &Path,
+) -> io::Result<tokio::process::Child> {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(folder).process_group(0).env_clear();
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("TERM", "dumb").env("HOME", folder);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    tokio::process::Command::from(command).kill_on_drop(true).spawn()
+}

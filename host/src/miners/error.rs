@@ -7,7 +7,7 @@ use crate::{
         name::{DriverId, MinerName},
         plan::BadPlan,
     },
-    store,
+    releases, store,
 };
 
 /// Why a miner did not do what was asked.
@@ -39,6 +39,19 @@ pub enum Error {
     /// The program is not there.
     #[error("{0}")]
     NoProgram(String),
+    /// A miner runs what should be removed.
+    #[error("{driver} {version} is what {miners} runs: stop that first")]
+    InUse {
+        /// The miner type.
+        driver: DriverId,
+        /// The version.
+        version: String,
+        /// The miners.
+        miners: String,
+    },
+    /// A program could not be installed, changed or removed.
+    #[error(transparent)]
+    Release(#[from] releases::Error),
     /// The driver refused or failed.
     #[error("{0}")]
     Driver(#[from] CallError),

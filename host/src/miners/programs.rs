@@ -11,23 +11,30 @@ use crate::{
     drivers::{call::CallError, handle::Driver},
     miners::Error,
     model::name::DriverId,
+    releases::Releases,
 };
 
 /// Where to look for programs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Programs {
     /// Programs that the operator put in place, by miner type.
     pub configured: BTreeMap<DriverId, PathBuf>,
     /// Folders with the programs that are shipped with the host.
     pub bundled: Vec<PathBuf>,
+    /// Programs that were installed from releases.
+    pub releases: Releases,
 }
 
 impl Programs {
     /// The standard places for a host whose binary is `exe`.
-    pub fn standard(configured: BTreeMap<DriverId, PathBuf>, exe: &Path) -> Self {
+    pub fn standard(
+        configured: BTreeMap<DriverId, PathBuf>,
+        exe: &Path,
+        releases: Releases,
+    ) -> Self {
         let beside = exe.parent().map(Path::to_owned);
         let bundled = beside.into_iter().chain([PathBuf::from("/usr/lib/adit/programs")]);
-        Self { configured, bundled: bundled.collect() }
+        Self { configured, bundled: bundled.collect(), releases }
     }
 
     /// The program of `driver`; `None` when the driver needs none.
@@ -54,6 +61,15 @@ impl Programs {
         };
         match driver.instance(None).await?.install(target).await {
             Ok(InstallPlan::Bundled { program }) => self.bundled(driver.id(), &program).map(Some),
+            Ok(InstallPlan::Release(_)) => {
+                self.releases.installed(driver.id()).map(Some).ok_or_else(|| {
+                    Error::NoProgram(format!(
+                        "the program of {0} is not installed: install it with `adit install {0}` \
+                         or POST /miners/{0}/install",
+                        driver.id()
+                    ))
+                })
+            }
             Ok(_) => Err(Error::NoProgram(format!(
                 "the program of {} is not installed: name it in the settings under \
                  [programs] as {} = \"/path/to/program\"",

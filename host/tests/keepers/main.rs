@@ -6,6 +6,7 @@ mod clients;
 mod life;
 mod orphans;
 mod output;
+mod question;
 mod root;
 mod stop;
 mod support;

@@ -1,0 +1,255 @@
+//! Installing, changing and removing the programs of drivers.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use adit_plugin_api::{InstallPlan, ReleasePlan, Target};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::{
+    drivers::handle::Driver,
+    keepers::Keepers,
+    miners::{Error, Miners},
+    model::name::DriverId,
+    releases::{self, LocalFile, Outcome, Progress, Trial, Version},
+};
+
+/// What to install.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Install {
+    /// The version; the newest when absent.
+    pub version: Option<String>,
+    /// An archive on the host's machine, instead of a download.
+    pub file: Option<PathBuf>,
+    /// SHA-256 of that, in hex.
+    pub sha256: Option<String>,
+}
+
+/// What there is of a miner type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstalledPrograms {
+    /// The installed versions, newest installation first.
+    pub versions: Vec<Version>,
+    /// How far the installation under way is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installing: Option<Progress>,
+    /// Why the last installation since the start of the host failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// The installations of this host, by miner type.
+#[derive(Default)]
+pub(crate) struct Installations(Mutex<BTreeMap<DriverId, Current>>);
+
+/// The installation under way, or the last one.
+enum Current {
+    UnderWay(watch::Receiver<Progress>),
+    Failed(String),
+}
+
+impl Installations {
+    /// Locked for moments only.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DriverId, Current>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Miners {
+    /// Installs the program of a miner type and makes it the version that runs at the next start.
+    /// Safe to drop: the installation goes on.
+    ///
+    /// # Errors
+    /// [`Error::Release`] and whatever keeps the driver from planning.
+    pub async fn install(
+        &self,
+        id: &DriverId,
+        install: Install,
+    ) -> Result<(Version, Outcome), Error> {
+        let driver = self.0.parts.driver(id)?;
+        let (miners, ending) = (self.clone(), self.0.ending.clone());
+        let work = async move {
+            tokio::select! {
+                done = miners.install_now(&driver, install) => done,
+                () = ending.cancelled() => Err(Error::ShuttingDown),
+            }
+        };
+        self.0.tasks.spawn(work).await.unwrap_or(Err(Error::ShuttingDown))
+    }
+
+    async fn install_now(
+        &self,
+        driver: &Driver,
+        install: Install,
+    ) -> Result<(Version, Outcome), Error> {
+        let parts = &self.0.parts;
+        if install.file.is_none() && install.sha256.is_some() {
+            return Err(Error::Invalid("sha256: it belongs to a file; give file too".to_owned()));
+        }
+        let plan = release_plan(driver, install.version.clone()).await?;
+        let releases = &parts.options.programs.releases;
+        let progress = watch::Sender::new(Progress::default());
+        let trial = trial(driver);
+        {
+            let mut current = parts.installations.lock();
+            if let Some(Current::UnderWay(_)) = current.get(driver.id()) {
+                return Err(releases::Error::Busy(driver.id().clone()).into());
+            }
+            current.insert(driver.id().clone(), Current::UnderWay(progress.subscribe()));
+        }
+        let mut noted = Noted { miners: self, driver: driver.id(), failed: None };
+        let done = match install.file {
+            None => {
+                let version = install.version.as_deref();
+                releases.install(driver.id(), &plan, version, &trial, &progress).await
+            }
+            Some(path) => {
+                let (sha256, version) = (install.sha256, install.version);
+                let file = LocalFile { path, sha256, version };
+                releases.install_file(driver.id(), &plan, &file, &trial, &progress).await
+            }
+        };
+        noted.failed = done.as_ref().err().map(ToString::to_string);
+        if let Ok((version, outcome)) = &done {
+            tracing::info!(driver = %driver.id(), version = version.version, ?outcome,
+                proven = %version.proven, "a program was installed");
+        }
+        Ok(done?)
+    }
+
+    /// What is installed of a miner type.
+    ///
+    /// # Errors
+    /// [`Error::NoDriver`] when nothing is and there is no such driver.
+    pub fn versions(&self, id: &DriverId) -> Result<InstalledPrograms, Error> {
+        let parts = &self.0.parts;
+        let versions = parts.options.programs.releases.versions(id);
+        if versions.is_empty() {
+            parts.driver(id)?;
+        }
+        let (installing, failed) = match parts.installations.lock().get(id) {
+            Some(Current::UnderWay(progress)) => (Some(progress.borrow().clone()), None),
+            Some(Current::Failed(reason)) => (None, Some(reason.clone())),
+            None => (None, None),
+        };
+        Ok(InstalledPrograms { versions, installing, failed })
+    }
+
+    /// Makes the version before the one that runs at the next start.
+    ///
+    /// # Errors
+    /// [`Error::Release`].
+    pub async fn rollback(&self, id: &DriverId) -> Result<Version, Error> {
+        Ok(self.0.parts.options.programs.releases.rollback(id).await?)
+    }
+
+    /// Removes a version of a miner type's program, or all. Returns which.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] while a miner runs it, [`Error::Release`].
+    pub async fn uninstall(
+        &self,
+        id: &DriverId,
+        version: Option<&str>,
+    ) -> Result<Vec<String>, Error> {
+        let parts = &self.0.parts;
+        let releases = &parts.options.programs.releases;
+        let named = version.map(|it| it.trim_start_matches('v'));
+        let going = { releases.versions(id) }
+            .into_iter()
+            .filter(|it| named.is_none_or(|named| named == it.version));
+        let mut names = Vec::new();
+        for version in going {
+            let miners = self.running(&version.path);
+            if !miners.is_empty() {
+                let miners = miners.join(", ");
+                return Err(Error::InUse { driver: id.clone(), version: version.version, miners });
+            }
+            names.push(version.version);
+        }
+        let removed = releases.uninstall(id, version).await?;
+        for installed in removed {
+            // The driver may be gone, and what it keeps elsewhere with it.
+            let Ok(driver) = parts.driver(id) else { break };
+            let cleaned = match driver.instance(None).await {
+                Ok(instance) => instance.uninstall(installed).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = cleaned {
+                tracing::warn!(driver = %id, %error, "the driver could not clean up");
+            }
+        }
+        Ok(names)
+    }
+
+    /// The miners whose run was launched with this program.
+    fn running(&self, program: &std::path::Path) -> Vec<String> {
+        let members = self.members();
+        let runs = |live: &crate::miners::live::Live| {
+            let launched = live.launch.as_ref().and_then(|launch| launch.program.as_ref());
+            launched.is_some_and(|it| it.program == program)
+        };
+        members
+            .values()
+            .filter(|it| it.status.borrow().live.as_ref().is_some_and(|(live, _)| runs(live)))
+            .map(|it| it.row.name.to_string())
+            .collect()
+    }
+}
+
+/// Notes how an installation ended, also when it is dropped.
+struct Noted<'a> {
+    miners: &'a Miners,
+    driver: &'a DriverId,
+    failed: Option<String>,
+}
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        let mut current = self.miners.0.parts.installations.lock();
+        match self.failed.take() {
+            Some(reason) => current.insert(self.driver.clone(), Current::Failed(reason)),
+            None => current.remove(self.driver),
+        };
+    }
+}
+
+async fn release_plan(driver: &Driver, version: Option<String>) -> Result<ReleasePlan, Error> {
+    let target = Target {
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        version,
+    };
+    let id = driver.id();
+    match driver.instance(None).await?.install(target).await? {
+        InstallPlan::Release(plan) => Ok(plan),
+        InstallPlan::Bundled { program } => Err(Error::Unsupported(format!(
+            "the program {program} of {id} is shipped with adit: there is nothing to install"
+        ))),
+        _ => Err(Error::Unsupported(format!(
+            "the driver {id} installs its program in a way that this version does not know: \
+             update adit"
+        ))),
+    }
+}
+
+/// Runs a program and has its driver read the version.
+fn trial(driver: &Driver) -> Trial {
+    let driver = Arc::new(driver.clone());
+    Box::new(move |program, args| {
+        let driver = Arc::clone(&driver);
+        Box::pin(async move {
+            let folder = program.parent().unwrap_or(&program).to_owned();
+            let text = Keepers::ask(&program, &args, &folder).await;
+            let text = text.map_err(|error| error.to_string())?;
+            let instance = driver.instance(None).await.map_err(|error| error.to_string())?;
+            instance.version(text).await.map_err(|error| error.to_string())
+        })
+    })
+}
