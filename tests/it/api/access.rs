@@ -46,6 +46,10 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("POST", "/miners/{name}/pause", OPERATE, 404),
     ("POST", "/miners/{name}/resume", OPERATE, 404),
     ("POST", "/miners/{name}/stdin", ADMIN, 400),
+    ("POST", "/miners/{name}/install", ADMIN, 400),
+    ("DELETE", "/miners/{name}/uninstall", ADMIN, 404),
+    ("POST", "/miners/{name}/rollback", ADMIN, 409),
+    ("GET", "/miners/{name}/versions", VIEW, 400),
 ];
 
 /// A client at the loopback address with `last` as its last byte: failures count for each alone.
