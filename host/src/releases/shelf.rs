@@ -67,7 +67,15 @@ pub(crate) struct Shelf {
 
 /// The right to change a shelf, until dropped.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "held, never read")] File);
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would not do: a process that is being started meanwhile has the descriptor
+        // too, until it becomes its program.
+        flock(&self.0, FlockOperation::Unlock).ok();
+    }
+}
 
 impl Shelf {
     pub(crate) fn new(root: &Path, driver: &DriverId) -> Self {
