@@ -15,7 +15,7 @@ use crate::{
     app::home::{Home, HostLock, Notice},
     drivers::{self, handle::Limits, registry::Drivers, search::Search},
     keepers::Keepers,
-    miners::{self, Miners, Programs},
+    miners::{self, Events, Miners, Programs},
     releases::{self, Releases, Sources},
     settings::{self, Settings},
     store::{self, SetAside, Store},
@@ -131,7 +131,9 @@ impl App {
         let keepers = Keepers::new(home.miners(), Keepers::THIS_BINARY);
         // Can fail, so it comes before anything is started. Who reads it now waits for the answer.
         home.announce(&Notice::new(address, &settings.api.base_path, demo))?;
-        let miners = Miners::begin(options, store.clone(), keepers, drivers.clone()).await?;
+        let events = Events::new(jiff::Timestamp::now().as_millisecond());
+        let miners =
+            Miners::begin(options, store.clone(), keepers, drivers.clone(), events).await?;
         let options = api::Options {
             address,
             base_path: settings.api.base_path.clone(),

@@ -4,6 +4,7 @@
 
 mod collector;
 mod error;
+mod events;
 mod install;
 mod launch;
 mod live;
@@ -29,6 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::Error;
+pub use events::{Events, Heard, Published, Subscription};
 pub use install::{Install, InstalledPrograms};
 pub(crate) use launch::random_token;
 pub use logs::LogPage;
@@ -91,6 +93,7 @@ pub(crate) struct Parts {
     drivers: Drivers,
     prober: Prober,
     installations: install::Installations,
+    events: Events,
 }
 
 impl Parts {
@@ -142,10 +145,11 @@ impl Miners {
         store: Store,
         keepers: Keepers,
         drivers: Drivers,
+        events: Events,
     ) -> Result<Self, Error> {
         let prober = Prober::new();
         let installations = install::Installations::default();
-        let parts = Parts { options, store, keepers, drivers, prober, installations };
+        let parts = Parts { options, store, keepers, drivers, prober, installations, events };
         let parts = Arc::new(parts);
         let rows = recover::all(&parts).await?;
         let miners = Self(Arc::new(Inner {
@@ -158,6 +162,11 @@ impl Miners {
             miners.supervise(row);
         }
         Ok(miners)
+    }
+
+    /// The bus on which everything that happens is told.
+    pub fn events(&self) -> &Events {
+        &self.0.parts.events
     }
 
     /// Makes a miner and starts it.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adit_plugin_api::{ErrorKind, Launch, PerformanceMetrics, Probe};
+use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::{
@@ -57,6 +58,8 @@ pub(crate) struct Collector {
     output_failure: Option<String>,
     /// Why the driver made nothing of the last replies, if so.
     api_failure: Option<String>,
+    /// The pool that the miner is connected to.
+    pool: Option<String>,
     figures: SharedFigures,
 }
 
@@ -83,6 +86,7 @@ impl Collector {
             api: None,
             output_failure: None,
             api_failure: None,
+            pool: None,
             figures,
         }
     }
@@ -108,11 +112,31 @@ impl Collector {
                 }
                 _ = stats.tick() => self.ask_api().await,
             }
+            let metrics = self.sightings.complete(self.api.clone());
+            self.note_pool(&metrics);
             self.figures.set(Figures {
-                metrics: Some(self.sightings.complete(self.api.clone())),
+                metrics: Some(metrics),
                 driver_error: self.api_failure.clone().or_else(|| self.output_failure.clone()),
                 output_error: self.sightings.error().map(str::to_owned),
             });
+        }
+    }
+
+    /// Tells when the miner is connected to a pool that it was not connected to before.
+    fn note_pool(&mut self, metrics: &PerformanceMetrics) {
+        let Some(pool) = &metrics.pool else { return };
+        let connected = match pool.connected {
+            Some(true) => Some(pool.url.clone()),
+            Some(false) => None,
+            None => return,
+        };
+        if connected == self.pool {
+            return;
+        }
+        self.pool = connected;
+        if let Some(pool) = &self.pool {
+            let data = json!({ "name": self.miner, "minerType": self.driver, "pool": pool });
+            self.parts.events.publish("miner.connected", data);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use adit_plugin_api::Phase;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
@@ -98,6 +99,7 @@ impl Supervisor {
         let record = record.filter(|record| record.launch.run == status.run.to_string());
         self.note(&status, record.as_ref()).await;
         tracing::info!(miner = %self.row.name, pid = status.program.pid, "adopted the running miner");
+        self.tell("miner.adopted", json!({ "run": status.run, "pid": status.program.pid }));
         self.connect(run, status, record, true);
     }
 
@@ -154,6 +156,7 @@ impl Supervisor {
             Err(error) => {
                 let reason = error.to_string();
                 tracing::error!(miner = %self.row.name, reason, "cannot start the miner");
+                self.tell("miner.error", json!({ "error": reason }));
                 self.wait(Phase::Failed, reason, self.row.restart.retry_failed());
                 let mut error = Some(error);
                 for waiter in self.starting.drain(..) {
@@ -171,6 +174,7 @@ impl Supervisor {
     }
 
     async fn launch(&mut self) -> Result<(), Error> {
+        self.tell("miner.starting", json!({}));
         let planned = launch::plan(&self.parts, &self.row).await?;
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let run = match launch::carry_out(&self.parts, &self.row, &planned, now_ms).await {
@@ -183,6 +187,7 @@ impl Supervisor {
         };
         let status = run.status().await?;
         tracing::info!(miner = %self.row.name, pid = status.program.pid, "started the miner");
+        self.tell("miner.started", json!({ "run": status.run, "pid": status.program.pid }));
         let record = Record::new(&self.row, &planned);
         self.connect(run, status, Some(record), false);
         Ok(())
@@ -191,7 +196,10 @@ impl Supervisor {
     async fn stop_run(&mut self) {
         let State::Live(connected) = &mut self.state else { return };
         match connected.live.run.stop(None).await {
-            Ok(()) => connected.stopping = true,
+            Ok(()) => {
+                connected.stopping = true;
+                self.tell("miner.stopping", json!({}));
+            }
             Err(error) => {
                 tracing::warn!(miner = %self.row.name, %error, "the keeper did not take the stop");
                 self.state = State::Starting;
@@ -228,6 +236,8 @@ impl Supervisor {
         self.settled = Some(end.run().clone());
         let by_stop = matches!(&end, Ending::Exited(exit) if exit.by_stop);
         tracing::info!(miner = %self.row.name, cause, "the run ended");
+        let run = end.run();
+        self.tell("miner.stopped", json!({ "reason": cause, "asked": by_stop, "run": run }));
         if by_stop || self.row.desired == Desired::Stopped || self.restart_asked {
             self.waiting = None;
         } else {
@@ -250,9 +260,17 @@ impl Supervisor {
                 let last_words = self.parts.keepers.log(&self.row.name).tail(3).unwrap_or_default();
                 let reason = words::crash_loop(&self.row.restart, &cause, &last_words);
                 tracing::error!(miner = %self.row.name, reason, "the miner failed");
+                self.tell("miner.error", json!({ "error": reason }));
                 self.wait(Phase::Failed, reason, retry);
             }
         }
+    }
+
+    /// Publishes what happened to this miner.
+    fn tell(&self, kind: &str, mut data: Value) {
+        data["name"] = json!(self.row.name);
+        data["minerType"] = json!(self.row.driver);
+        self.parts.events.publish(kind, data);
     }
 
     fn wait(&mut self, phase: Phase, reason: String, pause: Option<Duration>) {
