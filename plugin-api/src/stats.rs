@@ -102,6 +102,10 @@ pub struct PoolMetrics {
     /// Whether the session with the pool is up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
+    /// Age of the session with the pool, in milliseconds. It tells a new session from one that was
+    /// there before a change of pools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_ms: Option<u64>,
     /// Time between a share and the pool's answer, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<f64>,

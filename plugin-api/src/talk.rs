@@ -194,6 +194,17 @@ pub struct Command {
 pub struct CommandPlan {
     /// The steps.
     pub steps: Vec<CommandStep>,
+    /// Texts to mask from now on wherever the run's output or its plan is shown, besides those of
+    /// the plan that it was started by: a new pool's wallet and password.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+}
+
+impl From<Vec<CommandStep>> for CommandPlan {
+    /// A plan with these steps and no new secrets.
+    fn from(steps: Vec<CommandStep>) -> Self {
+        Self { steps, ..Self::default() }
+    }
 }
 
 /// One step of a [`CommandPlan`].

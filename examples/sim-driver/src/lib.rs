@@ -128,7 +128,7 @@ impl Miner for Sim {
         if !command.params.is_null() {
             return Err(Error::invalid(format!("{} takes no parameters", command.name)));
         }
-        Ok(CommandPlan { steps: vec![step] })
+        Ok(vec![step].into())
     }
 
     fn request(&self, request: &HttpRequest) -> Result<HttpResponse> {

@@ -74,6 +74,7 @@ fn pool(stats: &Value) -> Option<PoolMetrics> {
         latency_ms: figure(&pool["latency_ms"]),
         difficulty: stats["difficulty"].as_u64(),
         error: text(&pool["error"]),
+        ..PoolMetrics::default()
     })
 }
 

@@ -59,7 +59,7 @@ impl Miner for Echo {
 
     fn command(&self, command: &Command, _: &Launch) -> Result<CommandPlan> {
         let input = format!("{}{}", command.name, command.params);
-        Ok(CommandPlan { steps: vec![CommandStep::Stdin { input }] })
+        Ok(vec![CommandStep::Stdin { input }].into())
     }
 
     fn request(&self, request: &HttpRequest) -> Result<HttpResponse> {

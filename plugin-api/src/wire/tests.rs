@@ -42,7 +42,11 @@ fn payloads_come_back_as_they_were() {
         Observation::Share { result: ShareResult::Stale },
         Observation::Phase { phase: Phase::Mining },
     ]);
-    round_trip(&CommandPlan { steps: vec![CommandStep::Stdin { input: "p".into() }] });
+    round_trip(&CommandPlan {
+        steps: vec![CommandStep::Stdin { input: "p".into() }],
+        secrets: vec!["4WALLET".into()],
+    });
+    round_trip(&CommandPlan::from(vec![CommandStep::Stdin { input: "p".into() }]));
     round_trip(&PerformanceMetrics {
         hashrate: Some(0.1 + 0.2),
         diff_current: Some(u64::MAX),

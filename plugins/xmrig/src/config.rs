@@ -189,13 +189,18 @@ impl XmrigConfig {
         let own = [&self.wallet, &self.password].into_iter().flatten().chain([&launch.api_token]);
         let mut secrets: Vec<String> = own.chain(pools).cloned().collect();
         extra::secrets(&self.xmrig, &mut secrets);
-        let escaped: Vec<_> = secrets.iter().map(|secret| escaped(secret)).collect();
-        secrets.extend(escaped);
-        secrets.retain(|secret| !secret.is_empty());
-        secrets.sort();
-        secrets.dedup();
-        secrets
+        as_written(secrets)
     }
+}
+
+/// Secrets as they are and as they stand in a JSON text, each once.
+pub(crate) fn as_written(mut secrets: Vec<String>) -> Vec<String> {
+    let escaped: Vec<_> = secrets.iter().map(|secret| escaped(secret)).collect();
+    secrets.extend(escaped);
+    secrets.retain(|secret| !secret.is_empty());
+    secrets.sort();
+    secrets.dedup();
+    secrets
 }
 
 /// The text as it stands between the quotes of JSON.

@@ -10,7 +10,10 @@ use serde::Deserialize;
 
 use crate::{
     FILE,
-    config::pool::{self, Pool, PoolDefaults},
+    config::{
+        as_written,
+        pool::{self, Pool, PoolDefaults},
+    },
     stats,
 };
 
@@ -45,6 +48,7 @@ pub(crate) fn stop() -> StopPlan {
 /// # Errors
 /// For an unknown command, wrong parameters, or when the run's configuration cannot be read.
 pub(crate) fn plan(command: &Command, launch: &Launch) -> Result<CommandPlan> {
+    let mut secrets = Vec::new();
     let ask = match command.name.as_str() {
         name @ ("pause" | "resume") => {
             if !command.params.is_null() {
@@ -53,7 +57,11 @@ pub(crate) fn plan(command: &Command, launch: &Launch) -> Result<CommandPlan> {
             let body = json!({ "jsonrpc": "2.0", "id": 1, "method": name });
             ask(launch, "POST", "json_rpc", &body)
         }
-        "set-pools" => ask(launch, "PUT", "1/config", &with_pools(&command.params, launch)?),
+        "set-pools" => {
+            let wish = read_pools(&command.params)?;
+            secrets = as_written(wish.pools.iter().flat_map(Pool::secrets).cloned().collect());
+            ask(launch, "PUT", "1/config", &with_pools(&wish, launch)?)
+        }
         _ => {
             return Err(Error::unsupported(format!(
                 "there are the commands {}",
@@ -61,7 +69,7 @@ pub(crate) fn plan(command: &Command, launch: &Launch) -> Result<CommandPlan> {
             )));
         }
     };
-    Ok(CommandPlan { steps: vec![CommandStep::Http(ask)] })
+    Ok(CommandPlan { secrets, ..vec![CommandStep::Http(ask)].into() })
 }
 
 fn ask(launch: &Launch, method: &str, path: &str, body: &Value) -> HttpAsk {
@@ -93,13 +101,16 @@ struct SetPools {
     pools: Vec<Pool>,
 }
 
-/// The run's whole configuration with other pools. XMRig takes what is absent for its default and
-/// would close its API.
-fn with_pools(params: &Value, launch: &Launch) -> Result<Value> {
+fn read_pools(params: &Value) -> Result<SetPools> {
     let Value::Object(fields) = params else {
         return Err(Error::invalid("params: write {\"pools\": [{\"url\": …, \"wallet\": …}]}"));
     };
-    let wish: SetPools = adit_plugin_api::Config(fields.clone()).parse()?;
+    adit_plugin_api::Config(fields.clone()).parse()
+}
+
+/// The run's whole configuration with other pools. XMRig takes what is absent for its default and
+/// would close its API.
+fn with_pools(wish: &SetPools, launch: &Launch) -> Result<Value> {
     let mut file = current(launch)?;
     let before = file["pools"].as_array().map_or(&[][..], Vec::as_slice);
     let pools = pool::entries(&wish.pools, &PoolDefaults::shared_by(before))?;

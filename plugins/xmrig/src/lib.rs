@@ -29,8 +29,9 @@
 //! otherwise. XMRig replaces its whole configuration by what it is sent, hence the driver reads the
 //! current one from the run's folder, where XMRig also writes what it was sent. XMRig answers 204
 //! before it has talked to the new pool, and while that one does not answer, goes on hashing for the
-//! old one: the change is done when the figures name the new pool (`pool.url`) as connected. It
-//! holds for the run; a restart begins with the configured pools.
+//! old one: the change is done when the figures name the new pool (`pool.url`) as connected, in a
+//! session younger than the change (`pool.sessionMs`). It holds for the run; a restart begins with
+//! the configured pools.
 //!
 //! # What cannot be tested without the program
 //!

@@ -92,6 +92,7 @@ fn pool(connection: &Value) -> Option<PoolMetrics> {
         // An operator may have written a scheme.
         url: url.split_once("://").map_or(url.as_str(), |(_, address)| address).to_owned(),
         connected: is_connected(connection),
+        session_ms: known("uptime_ms"),
         // XMRig calls the median time of an answer to a share a ping.
         latency_ms: figure(&connection["ping"]).filter(|ping| *ping > 0.0),
         difficulty: known("diff"),

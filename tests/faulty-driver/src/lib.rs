@@ -240,7 +240,7 @@ impl Miner for Faulty {
             Shape::Huge => CommandStep::Stdin { input: long() },
             Shape::Garbage => CommandStep::Unknown,
         };
-        Ok(CommandPlan { steps: vec![step] })
+        Ok(vec![step].into())
     }
 
     fn request(&self, request: &HttpRequest) -> Result<HttpResponse> {

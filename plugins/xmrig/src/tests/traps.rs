@@ -41,6 +41,8 @@ fn run(value: Value) -> (tempfile::TempDir, Launch) {
 fn set_pools(launch: &Launch, params: Value) -> Result<HttpAsk> {
     let command = Command { name: "set-pools".to_owned(), params };
     let plan = driver().command(&command, launch)?;
+    // Whoever shows the run's output from now on must mask the new ones too.
+    assert!(plan.secrets.contains(&"4B".to_owned()), "{:?}", plan.secrets);
     match &plan.steps[..] {
         [CommandStep::Http(ask)] => Ok(ask.clone()),
         other => panic!("{other:?}"),
