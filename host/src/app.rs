@@ -14,7 +14,7 @@ use crate::{
     api::{self, Access, Api},
     app::home::{Home, HostLock, Notice},
     drivers::{self, handle::Limits, registry::Drivers, search::Search},
-    keepers::Keepers,
+    keepers::{Binary, Keepers},
     miners::{self, Events, Miners, Programs},
     releases::{self, Releases, Sources},
     settings::{self, Settings},
@@ -128,7 +128,7 @@ impl App {
             stats_interval: settings.stats_interval(),
             output_interval: settings.output_interval(),
         };
-        let keepers = Keepers::new(home.miners(), Keepers::THIS_BINARY);
+        let keepers = Keepers::new(home.miners(), Binary::standard().await);
         // Can fail, so it comes before anything is started. Who reads it now waits for the answer.
         home.announce(&Notice::new(address, &settings.api.base_path, demo))?;
         let events = Events::new(jiff::Timestamp::now().as_millisecond());

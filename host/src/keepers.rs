@@ -12,6 +12,7 @@
 //!                  exit.json    how it ended; written by the keeper as the last thing
 //! ```
 
+mod binary;
 pub mod error;
 mod files;
 pub mod keeper;
@@ -29,6 +30,7 @@ mod question;
 pub mod run;
 mod sys;
 
+pub use binary::Binary;
 pub(crate) use sys::end_with_reader;
 
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
@@ -63,16 +65,16 @@ pub struct Keepers {
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
-    exe: PathBuf,
+    exe: Binary,
 }
 
 impl Keepers {
-    /// The running binary as `exe` for [`Keepers::new`]: also right after the file was replaced.
+    /// The running binary as `exe` for [`Keepers::new`]: also after the file was replaced.
     pub const THIS_BINARY: &str = "/proc/self/exe";
 
     /// Keepers whose runs are kept below `root`, one folder a miner. `exe` is the binary that
     /// becomes a keeper by its argument `keeper`.
-    pub fn new(root: impl Into<PathBuf>, exe: impl Into<PathBuf>) -> Self {
+    pub fn new(root: impl Into<PathBuf>, exe: impl Into<Binary>) -> Self {
         Self { inner: Arc::new(Inner { root: root.into(), exe: exe.into() }) }
     }
 
@@ -128,9 +130,9 @@ impl Keepers {
     pub async fn launch(&self, spec: &RunSpec) -> Result<Run, Error> {
         let miner = spec.miner.clone();
         let folder = self.folder(&miner);
-        let (exe, spec, place) = (self.inner.exe.clone(), spec.clone(), folder.clone());
+        let (inner, spec, place) = (Arc::clone(&self.inner), spec.clone(), folder.clone());
         let failed = Error::io("start a keeper in", &folder);
-        let state = off_thread(move || Ok(launch::launch(&exe, &place, &spec))).await;
+        let state = off_thread(move || Ok(launch::launch(&inner.exe.path, &place, &spec))).await;
         Ok(Run::launched(miner, folder, state.map_err(failed)??))
     }
 

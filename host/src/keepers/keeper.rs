@@ -55,6 +55,9 @@ pub(crate) mod report {
     pub(crate) const FAILED: &str = "failed";
 }
 
+/// What the keeper's own binary prints as its version. A host uses that of its own version only.
+pub const VERSION: &str = concat!("adit-keeper ", env!("CARGO_PKG_VERSION"));
+
 /// Exit code when something of a run is alive.
 const EXIT_BUSY: u8 = 75;
 
@@ -69,6 +72,19 @@ enum Failure {
     Busy,
     Exec(io::Error),
     Other(&'static str, io::Error),
+}
+
+/// Prints [`VERSION`].
+pub fn tell_version() -> ExitCode {
+    let told = writeln!(io::stdout(), "{VERSION}");
+    if told.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Tells a person what this binary is for.
+pub fn tell_usage() -> ExitCode {
+    let usage = "adit starts this program itself, one for each miner that runs: see `adit --help`";
+    writeln!(io::stderr(), "{usage}").ok();
+    ExitCode::from(2)
 }
 
 /// Runs the keeper of the run described in `folder`. Call it first thing in `main`, while the

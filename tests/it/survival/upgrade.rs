@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     host::{Host, built, is_alive},
-    survival::{Follower, NONE, assert_no_gap, counting, figures, mining, pid, programs},
+    survival::{Follower, NONE, assert_no_gap, counting, figures, keeper, mining, pid, programs},
 };
 
 /// Puts a copy of the binary `adit` at `place` the way a package manager does: beside, then renamed.
@@ -67,4 +68,35 @@ fn a_new_version_of_the_host_goes_on_with_the_miners_of_the_old_one() {
     let mut log = Follower::new();
     log.read(&host);
     assert_no_gap(&log.lines);
+}
+
+/// The binary that the keeper of `miner` runs.
+fn keeper_binary(host: &Host, miner: &str) -> PathBuf {
+    fs::read_link(format!("/proc/{}/exe", keeper(&host.miner(miner)))).unwrap()
+}
+
+#[test]
+fn the_small_binary_becomes_the_keeper_only_if_it_is_of_the_hosts_version() {
+    let mut host = Host::absent();
+    let folder = host.folder.path().join("opt");
+    host.binary = installation(&folder);
+    let small = folder.join("adit-keeper");
+    fs::copy(built("adit-keeper"), &small).unwrap();
+    host.up(&[]);
+    mining(&host, &counting());
+    assert_eq!(keeper_binary(&host, "rig-1"), small);
+
+    // Replaced under the host: it goes on with the one that it found.
+    fs::remove_file(&small).unwrap();
+    fs::write(&small, "#!/bin/sh\necho adit-keeper 0.0.0\n").unwrap();
+    fs::set_permissions(&small, fs::Permissions::from_mode(0o755)).unwrap();
+    host.simulate("rig-2", &json!({}));
+    host.wait_for_phase("rig-2", "mining");
+    assert!(keeper_binary(&host, "rig-2").to_string_lossy().ends_with("adit-keeper (deleted)"));
+
+    host.kill();
+    host.up(&[]);
+    host.simulate("rig-3", &json!({}));
+    host.wait_for_phase("rig-3", "mining");
+    assert_eq!(keeper_binary(&host, "rig-3"), host.binary);
 }
