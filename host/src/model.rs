@@ -9,3 +9,4 @@ pub mod reconcile;
 pub mod restart;
 pub mod run;
 pub mod sightings;
+pub mod watchdog;

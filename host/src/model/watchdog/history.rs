@@ -1,0 +1,354 @@
+//! What was seen of one run, look by look.
+//!
+//! Time is *watched time*: the sum of the gaps between looks, each cut to a few intervals. A clock
+//! that jumps, a machine that slept or a host that was starved adds one short gap, not hours of
+//! silence. While nothing can be judged, such as in a pause, watched time stands still.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use adit_plugin_api::{DeviceMetrics, PerformanceMetrics, Phase};
+use serde::{Deserialize, Serialize};
+
+use crate::model::watchdog::baseline::Baselines;
+
+/// Gaps of shares and of output that are remembered.
+const GAPS: usize = 32;
+/// Devices that are followed; no rig has more.
+const DEVICES: usize = 256;
+
+/// Signs of life of a run, counted since the host has it in its hands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Signs {
+    /// Lines of output that were read.
+    pub lines: u64,
+    /// Lines in which the driver saw the program at work: progress, a hashrate above 0.
+    pub progress: u64,
+    /// Lines that told a hashrate above 0.
+    pub hashing: u64,
+    /// Lines that told a hashrate of 0.
+    pub idle: u64,
+    /// Lines that told a share, whatever its fate.
+    pub shares: u64,
+    /// Whether the program has an API that the driver asks.
+    pub has_api: bool,
+    /// Times that the API answered with figures.
+    pub api_replies: u64,
+    /// CPU time of the program, in milliseconds; absent when it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<u64>,
+}
+
+/// One look at a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Look {
+    /// When, in Unix milliseconds. May jump.
+    pub at_ms: i64,
+    /// What the run does.
+    pub phase: Phase,
+    /// Its figures; what the API does not tell comes from the output and may be old.
+    pub metrics: PerformanceMetrics,
+    /// Its signs of life.
+    pub signs: Signs,
+    /// Whether the host cannot see: its driver is missing or out of order.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub blind: bool,
+}
+
+/// Moments in watched time at which something was seen last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    /// Hashes were being made.
+    pub(super) hashes: Option<Duration>,
+    /// The first of the looks in a row that told of no hashes.
+    pub(super) zero: Option<Duration>,
+    /// The first of the looks in a row at a hashrate far below the usual one.
+    pub(super) slow: Option<Duration>,
+    /// A share, whatever its fate.
+    pub(super) share: Option<Duration>,
+    /// An accepted share.
+    pub(super) accepted: Option<Duration>,
+    /// A line of output.
+    pub(super) line: Option<Duration>,
+    /// A line that showed the program at work.
+    pub(super) progress: Option<Duration>,
+    /// An answer of the API.
+    pub(super) api: Option<Duration>,
+    /// The program used the processor.
+    pub(super) cpu: Option<Duration>,
+    /// The first of the looks in a row without a pool.
+    pub(super) no_pool: Option<Duration>,
+    /// The phase began.
+    pub(super) phase: Duration,
+    /// Hashing is expected since then.
+    pub(super) expected: Duration,
+}
+
+/// A device of this run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Device {
+    /// When it hashed last.
+    pub(super) hashed: Option<Duration>,
+    /// Whether the last figures have it.
+    pub(super) listed: bool,
+    /// Its accepted shares when it was last seen hashing.
+    pub(super) accepted_then: Option<u64>,
+    /// Accepted shares of the whole run at that moment.
+    pub(super) all_then: Option<u64>,
+    /// The last look at it.
+    pub(super) accepted: Option<u64>,
+    pub(super) power: Option<f64>,
+}
+
+/// What was seen of one run.
+#[derive(Clone, Debug)]
+pub struct History {
+    interval: Duration,
+    looks: VecDeque<Look>,
+    kept: usize,
+    pub(super) watched: Duration,
+    pub(super) marks: Marks,
+    pub(super) share_gaps: VecDeque<Duration>,
+    pub(super) line_gaps: VecDeque<Duration>,
+    pub(super) rejected_in_row: u64,
+    pub(super) devices: BTreeMap<String, Device>,
+    pub(super) baselines: Baselines,
+}
+
+impl History {
+    /// Nothing seen yet. `interval` is the usual time between two looks; `kept` looks are kept as
+    /// evidence; `baselines` is what earlier runs taught.
+    pub fn new(interval: Duration, kept: usize, baselines: Baselines) -> Self {
+        Self {
+            interval,
+            looks: VecDeque::new(),
+            kept: kept.max(1),
+            watched: Duration::ZERO,
+            marks: Marks::default(),
+            share_gaps: VecDeque::new(),
+            line_gaps: VecDeque::new(),
+            rejected_in_row: 0,
+            devices: BTreeMap::new(),
+            baselines,
+        }
+    }
+
+    /// The looks that are kept, oldest first.
+    pub fn looks(&self) -> impl Iterator<Item = &Look> {
+        self.looks.iter()
+    }
+
+    /// The last look.
+    pub fn last(&self) -> Option<&Look> {
+        self.looks.back()
+    }
+
+    /// What was learned, with what earlier runs taught.
+    pub fn baselines(&self) -> &Baselines {
+        &self.baselines
+    }
+
+    /// How long the run was watched.
+    pub fn watched(&self) -> Duration {
+        self.watched
+    }
+
+    /// Time since `mark`; since the beginning when it never was.
+    pub(super) fn since(&self, mark: Option<Duration>) -> Duration {
+        self.watched.saturating_sub(mark.unwrap_or_default())
+    }
+
+    /// Takes in one look.
+    pub fn see(&mut self, look: Look) {
+        let before = self.looks.back().cloned().unwrap_or_else(|| Look {
+            // The first look has nothing before it: figures that a run had by then are no news, while
+            // signs are counted since the host has the run.
+            metrics: PerformanceMetrics::default(),
+            signs: Signs { cpu_ms: look.signs.cpu_ms, ..Signs::default() },
+            ..look.clone()
+        });
+        let is_first = self.looks.is_empty();
+        if !look.blind && look.phase != Phase::Paused {
+            self.watched += self.gap(before.at_ms, look.at_ms);
+        }
+        if is_first || before.phase != look.phase {
+            self.marks.phase = self.watched;
+        }
+        if is_first {
+            self.marks.expected = self.watched;
+        }
+        if !look.blind {
+            self.see_life(&before, &look);
+            self.see_pool(&look);
+            self.see_hashes(&before, &look);
+            self.see_shares(&before, &look, is_first);
+            self.see_devices(&look);
+        }
+        if self.looks.len() == self.kept {
+            self.looks.pop_front();
+        }
+        self.looks.push_back(look);
+    }
+
+    /// A clock that went back gives nothing, one that leapt gives little.
+    fn gap(&self, from_ms: i64, to_ms: i64) -> Duration {
+        let ms = u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0);
+        Duration::from_millis(ms).min(self.interval * 3)
+    }
+
+    fn see_life(&mut self, before: &Look, look: &Look) {
+        let now = Some(self.watched);
+        if look.signs.lines > before.signs.lines {
+            let gap = self.since(self.marks.line);
+            if self.marks.line.is_some() && !gap.is_zero() {
+                remember(&mut self.line_gaps, gap);
+            }
+            self.marks.line = now;
+        }
+        if look.signs.progress > before.signs.progress {
+            self.marks.progress = now;
+        }
+        if look.signs.api_replies > before.signs.api_replies {
+            self.marks.api = now;
+        }
+        let cpu = look.signs.cpu_ms.zip(before.signs.cpu_ms);
+        if cpu.is_some_and(|(now, then)| now != then) {
+            self.marks.cpu = now;
+        }
+    }
+
+    fn see_pool(&mut self, look: &Look) {
+        if has_no_pool(look) {
+            self.marks.no_pool.get_or_insert(self.watched);
+        } else {
+            self.marks.no_pool = None;
+        }
+        let is_expected = matches!(look.phase, Phase::Waiting | Phase::Mining | Phase::Degraded)
+            && self.marks.no_pool.is_none();
+        if !is_expected {
+            // Who prepares, rests or has no pool owes no hashes; afterwards all clocks begin anew.
+            self.marks.expected = self.watched;
+            self.marks.zero = None;
+            self.marks.slow = None;
+            for device in self.devices.values_mut().filter(|it| it.hashed.is_some()) {
+                device.hashed = Some(self.watched);
+            }
+        }
+    }
+
+    fn see_hashes(&mut self, before: &Look, look: &Look) {
+        let is_fresh = look.signs.api_replies > before.signs.api_replies;
+        let total = look.metrics.hashes_total.zip(before.metrics.hashes_total);
+        let rose = total.is_some_and(|(now, then)| now > then);
+        let by_api = is_fresh && (rose || look.metrics.hashrate.is_some_and(|rate| rate > 0.0));
+        let by_output = look.signs.hashing > before.signs.hashing;
+        let no_by_api = is_fresh && look.metrics.hashrate == Some(0.0);
+        let no_by_output = look.signs.idle > before.signs.idle;
+        if by_api || by_output {
+            self.marks.hashes = Some(self.watched);
+            self.marks.zero = None;
+        } else if no_by_api || no_by_output {
+            self.marks.zero.get_or_insert(self.watched);
+        }
+        if !by_api || look.phase != Phase::Mining {
+            return;
+        }
+        let is_settled = self.since(Some(self.marks.expected)) >= self.interval * 12;
+        let is_slow = self.baselines.is_slow(&look.metrics);
+        if is_slow == Some(true) && is_settled {
+            self.marks.slow.get_or_insert(self.watched);
+        } else {
+            self.marks.slow = None;
+        }
+        if is_settled {
+            self.baselines.learn(&look.metrics);
+        }
+    }
+
+    fn see_shares(&mut self, before: &Look, look: &Look, is_first: bool) {
+        let all = |look: &Look| {
+            let it = &look.metrics;
+            let counts = [it.shares, it.rejected, it.invalid, it.stale];
+            counts.into_iter().flatten().fold(0, u64::saturating_add)
+        };
+        let rose = |now: Option<u64>, then: Option<u64>| {
+            now.unwrap_or(0).saturating_sub(then.unwrap_or(0))
+        };
+        let accepted = rose(look.metrics.shares, before.metrics.shares);
+        let is_share = all(look) > all(before) || look.signs.shares > before.signs.shares;
+        // Shares of a run that is adopted came before anybody looked.
+        if is_first || !is_share {
+            return;
+        }
+        if self.marks.share.is_some() {
+            let gap = self.since(self.marks.share.max(Some(self.marks.expected)));
+            remember(&mut self.share_gaps, gap);
+        }
+        self.marks.share = Some(self.watched);
+        if accepted > 0 {
+            self.marks.accepted = Some(self.watched);
+            self.rejected_in_row = 0;
+        } else {
+            let rejected = rose(look.metrics.rejected, before.metrics.rejected);
+            self.rejected_in_row = self.rejected_in_row.saturating_add(rejected);
+        }
+    }
+
+    fn see_devices(&mut self, look: &Look) {
+        if look.metrics.devices.is_empty() {
+            return;
+        }
+        for device in self.devices.values_mut() {
+            device.listed = false;
+        }
+        for seen in look.metrics.devices.iter().filter(|it| is_main(it, &look.metrics)) {
+            if self.devices.len() >= DEVICES && !self.devices.contains_key(&seen.id) {
+                continue;
+            }
+            let (watched, shares) = (self.watched, look.metrics.shares);
+            let device = self.devices.entry(seen.id.clone()).or_default();
+            device.listed = true;
+            (device.accepted, device.power) = (seen.accepted, seen.power);
+            if seen.hashrate.is_some_and(|rate| rate > 0.0) {
+                device.hashed = Some(watched);
+                (device.accepted_then, device.all_then) = (seen.accepted, shares);
+            }
+        }
+    }
+
+    /// The longest that shares may stay away by their own habit; `None` before there is one.
+    pub(super) fn usual_share_gap(&self) -> Option<Duration> {
+        let count = u32::try_from(self.share_gaps.len()).unwrap_or(u32::MAX);
+        let longest = self.share_gaps.iter().max().copied().unwrap_or_default();
+        let mean = self.share_gaps.iter().sum::<Duration>().checked_div(count)?;
+        // Shares come at random: one gap in 20,000 is ten times the mean.
+        (count >= 3).then(|| (mean * 10).max(longest * 2))
+    }
+
+    /// The longest that the output was silent so far.
+    pub(super) fn usual_silence(&self) -> Duration {
+        self.line_gaps.iter().max().copied().unwrap_or_default()
+    }
+}
+
+/// Whether the run says that it has no pool, or is still on its way to the first one.
+fn has_no_pool(look: &Look) -> bool {
+    let connected = look.metrics.pool.as_ref().and_then(|pool| pool.connected);
+    look.phase == Phase::Connecting && connected != Some(true) || connected == Some(false)
+}
+
+/// Whether a device's figures are of the main algorithm.
+pub(super) fn is_main(device: &DeviceMetrics, metrics: &PerformanceMetrics) -> bool {
+    device.algorithm.is_none() || device.algorithm == metrics.algorithm
+}
+
+fn remember(gaps: &mut VecDeque<Duration>, gap: Duration) {
+    if gaps.len() == GAPS {
+        gaps.pop_front();
+    }
+    gaps.push_back(gap);
+}
