@@ -16,6 +16,7 @@ mod recover;
 mod services;
 mod supervisor;
 mod talk;
+mod tick;
 mod words;
 
 use std::{
@@ -44,6 +45,7 @@ use crate::{
         live::{Live, Status},
         probe::Prober,
         supervisor::{Order, Reply, Supervisor},
+        tick::Ticker,
     },
     model::{
         miner::{Desired, MinerView},
@@ -92,6 +94,7 @@ pub(crate) struct Parts {
     keepers: Keepers,
     drivers: Drivers,
     prober: Prober,
+    ticker: Ticker,
     installations: install::Installations,
     events: Events,
 }
@@ -149,7 +152,9 @@ impl Miners {
     ) -> Result<Self, Error> {
         let prober = Prober::new();
         let installations = install::Installations::default();
-        let parts = Parts { options, store, keepers, drivers, prober, installations, events };
+        let ticker = Ticker::new();
+        let parts =
+            Parts { options, store, keepers, drivers, prober, ticker, installations, events };
         let parts = Arc::new(parts);
         let rows = recover::all(&parts).await?;
         let miners = Self(Arc::new(Inner {
@@ -161,6 +166,7 @@ impl Miners {
         for row in rows {
             miners.supervise(row);
         }
+        miners.0.tasks.spawn(miners.clone().tick());
         Ok(miners)
     }
 

@@ -8,5 +8,6 @@ pub mod plan;
 pub mod reconcile;
 pub mod restart;
 pub mod run;
+pub mod sample;
 pub mod sightings;
 pub mod watchdog;

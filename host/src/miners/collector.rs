@@ -1,10 +1,13 @@
 //! The figures of one run: reads its output, asks its API, and has the driver make sense of both.
+//!
+//! It has no timer of its own: [`crate::miners::tick`] says when.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
-use adit_plugin_api::{ErrorKind, Launch, PerformanceMetrics, Probe};
-use serde_json::json;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use adit_plugin_api::{ErrorKind, Launch, PerformanceMetrics, Phase, Probe};
 
 use crate::{
     drivers::{call::CallError, handle::Instance},
@@ -44,13 +47,24 @@ impl SharedFigures {
     }
 }
 
+/// Collects for one run.
 pub(crate) struct Collector {
     parts: Arc<Parts>,
     miner: MinerName,
     driver: DriverId,
     launch: Arc<Launch>,
     log: Log,
+    figures: SharedFigures,
+    /// Held for moments, never across an await.
+    seen: Mutex<Seen>,
+    is_reading: AtomicBool,
+    is_asking: AtomicBool,
+}
+
+/// What was collected so far.
+struct Seen {
     cursor: Cursor,
+    /// How to ask the program; asked of the driver once.
     probes: Option<Vec<Probe>>,
     sightings: Sightings,
     api: Option<PerformanceMetrics>,
@@ -58,9 +72,27 @@ pub(crate) struct Collector {
     output_failure: Option<String>,
     /// Why the driver made nothing of the last replies, if so.
     api_failure: Option<String>,
-    /// The pool that the miner is connected to.
-    pool: Option<String>,
-    figures: SharedFigures,
+    /// Whether the API was never asked.
+    is_new: bool,
+}
+
+/// The right to read a run's output, or to ask its API: at most one holds it.
+pub(crate) struct Turn {
+    collector: Arc<Collector>,
+    which: fn(&Collector) -> &AtomicBool,
+}
+
+impl Turn {
+    fn take(collector: &Arc<Collector>, which: fn(&Collector) -> &AtomicBool) -> Option<Self> {
+        let is_free = !which(collector).swap(true, Ordering::AcqRel);
+        is_free.then(|| Self { collector: Arc::clone(collector), which })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        (self.which)(&self.collector).store(false, Ordering::Release);
+    }
 }
 
 impl Collector {
@@ -80,107 +112,56 @@ impl Collector {
             driver,
             launch,
             log,
-            cursor,
-            probes: None,
-            sightings: Sightings::default(),
-            api: None,
-            output_failure: None,
-            api_failure: None,
-            pool: None,
             figures,
+            seen: Mutex::new(Seen {
+                cursor,
+                probes: None,
+                sightings: Sightings::default(),
+                api: None,
+                output_failure: None,
+                api_failure: None,
+                is_new: true,
+            }),
+            is_reading: AtomicBool::new(false),
+            is_asking: AtomicBool::new(false),
         }
     }
 
-    /// Collects until it is aborted.
-    pub(crate) async fn run(mut self) {
-        let options = &self.parts.options;
-        let mut output =
-            interval_at(Instant::now() + options.output_interval, options.output_interval);
-        // The first look comes soon: a newcomer waits for it.
-        let first = Instant::now() + options.stats_interval.min(options.output_interval);
-        let mut stats = interval_at(first, options.stats_interval);
-        output.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        stats.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        loop {
-            tokio::select! {
-                _ = output.tick() => {
-                    let before = self.sightings.phase();
-                    self.read_output().await;
-                    if self.sightings.phase() != before {
-                        stats.reset_immediately();
-                    }
-                }
-                _ = stats.tick() => self.ask_api().await,
-            }
-            let metrics = self.sightings.complete(self.api.clone());
-            self.note_pool(&metrics);
-            self.figures.set(Figures {
-                metrics: Some(metrics),
-                driver_error: self.api_failure.clone().or_else(|| self.output_failure.clone()),
-                output_error: self.sightings.error().map(str::to_owned),
-            });
-        }
+    /// The right to read the output; `None` while what was read last is being understood.
+    pub(crate) fn turn_to_read(self: &Arc<Self>) -> Option<Turn> {
+        Turn::take(self, |collector| &collector.is_reading)
     }
 
-    /// Tells when the miner is connected to a pool that it was not connected to before.
-    fn note_pool(&mut self, metrics: &PerformanceMetrics) {
-        let Some(pool) = &metrics.pool else { return };
-        let connected = match pool.connected {
-            Some(true) => Some(pool.url.clone()),
-            Some(false) => None,
-            None => return,
-        };
-        if connected == self.pool {
-            return;
-        }
-        self.pool = connected;
-        if let Some(pool) = &self.pool {
-            let data = json!({ "name": self.miner, "minerType": self.driver, "pool": pool });
-            self.parts.events.publish("miner.connected", data);
-        }
+    /// The right to ask the API; `None` while it is being asked.
+    pub(crate) fn turn_to_ask(self: &Arc<Self>) -> Option<Turn> {
+        Turn::take(self, |collector| &collector.is_asking)
     }
 
-    async fn read_output(&mut self) {
-        let (log, cursor) = (self.log.clone(), self.cursor);
-        let read = tokio::task::spawn_blocking(move || log.read_from(cursor, READ_BYTES)).await;
-        let Ok(Ok(read)) = read else { return };
-        self.cursor = read.next;
-        if read.lines.is_empty() {
-            return;
-        }
-        let Ok(instance) = self.instance().await else { return };
-        match instance.output(read.lines).await {
-            Ok(observations) => {
-                self.output_failure = None;
-                let now = jiff::Timestamp::now().as_second();
-                for observation in observations {
-                    self.sightings.see(observation, now);
-                }
-            }
-            Err(error) => self.output_failure = Some(error.to_string()),
-        }
+    /// Whether the API was never asked: a newcomer waits for its first figures.
+    pub(crate) fn is_new(&self) -> bool {
+        self.seen().is_new
     }
 
-    async fn ask_api(&mut self) {
-        let (metrics, failure) = match self.figures_from_api().await {
-            Ok(metrics) => (metrics, None),
-            Err(CallError::Refused { kind, message, .. }) if kind != ErrorKind::Failed => {
-                // The program does not answer yet, or not any more: what it said before is no news.
-                tracing::debug!(miner = %self.miner, message, "no figures from the API");
-                (None, None)
-            }
-            Err(error) => (None, Some(error.to_string())),
-        };
-        (self.api, self.api_failure) = (metrics, failure);
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn figures_from_api(&mut self) -> Result<Option<PerformanceMetrics>, CallError> {
+    fn show(&self, seen: &Seen) {
+        self.figures.set(Figures {
+            metrics: Some(seen.sightings.complete(seen.api.clone())),
+            driver_error: seen.api_failure.clone().or_else(|| seen.output_failure.clone()),
+            output_error: seen.sightings.error().map(str::to_owned),
+        });
+    }
+
+    async fn figures_from_api(&self) -> Result<Option<PerformanceMetrics>, CallError> {
         let instance = self.instance().await?;
-        let probes = match &self.probes {
-            Some(probes) => probes.clone(),
+        let known = self.seen().probes.clone();
+        let probes = match known {
+            Some(probes) => probes,
             None => instance.probes(self.launch()).await?,
         };
-        self.probes = Some(probes.clone());
+        self.seen().probes = Some(probes.clone());
         if probes.is_empty() {
             return Ok(None);
         }
@@ -201,5 +182,57 @@ impl Collector {
                 message: format!("the driver {} is not loaded", self.driver),
             }),
         }
+    }
+}
+
+impl Turn {
+    /// The next lines of the output; none when there is nothing new or it cannot be read. Blocking.
+    pub(crate) fn read(&self) -> Vec<String> {
+        let collector = &self.collector;
+        let cursor = collector.seen().cursor;
+        let Ok(read) = collector.log.read_from(cursor, READ_BYTES) else { return Vec::new() };
+        collector.seen().cursor = read.next;
+        read.lines
+    }
+
+    /// Has the driver make sense of `lines`. Returns whether they told a new phase.
+    pub(crate) async fn understand(self, lines: Vec<String>) -> bool {
+        let collector = &self.collector;
+        let observations = match collector.instance().await {
+            Ok(instance) => instance.output(lines).await,
+            Err(error) => Err(error),
+        };
+        let mut seen = collector.seen();
+        let before: Option<Phase> = seen.sightings.phase();
+        match observations {
+            Ok(observations) => {
+                seen.output_failure = None;
+                let now = jiff::Timestamp::now().as_second();
+                for observation in observations {
+                    seen.sightings.see(observation, now);
+                }
+            }
+            Err(error) => seen.output_failure = Some(error.to_string()),
+        }
+        collector.show(&seen);
+        seen.sightings.phase() != before
+    }
+
+    /// Asks the program's API and has the driver make figures of the replies.
+    pub(crate) async fn ask(self) {
+        let collector = &self.collector;
+        let (metrics, failure) = match collector.figures_from_api().await {
+            Ok(metrics) => (metrics, None),
+            Err(CallError::Refused { kind, message, .. }) if kind != ErrorKind::Failed => {
+                // The program does not answer yet, or not any more: what it said before is no news.
+                tracing::debug!(miner = %collector.miner, message, "no figures from the API");
+                (None, None)
+            }
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let mut seen = collector.seen();
+        (seen.api, seen.api_failure) = (metrics, failure);
+        seen.is_new = false;
+        collector.show(&seen);
     }
 }

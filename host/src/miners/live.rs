@@ -11,6 +11,7 @@ use crate::{
         miner::{Desired, MinerView, RunView},
         plan::PlanView,
         run::RunStatus,
+        sample::Sample,
     },
     store::MinerRow,
 };
@@ -108,6 +109,13 @@ impl Status {
             restart: row.restart.clone(),
             stats,
         }
+    }
+
+    /// The miner `row` at one moment.
+    pub(crate) fn sample(&self, row: &MinerRow, at_ms: i64) -> Sample {
+        let metrics = self.live.as_ref().and_then(|(live, _)| live.figures.get().metrics);
+        let phase = self.phase(metrics.as_ref().and_then(|metrics| metrics.phase));
+        Sample { name: row.name.clone(), driver: row.driver.clone(), phase, metrics, at_ms }
     }
 
     fn phase(&self, reported: Option<Phase>) -> Phase {

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use adit_plugin_api::Phase;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::{AbortHandle, JoinHandle},
+    task::JoinHandle,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use crate::{
     miners::{
         Error, Parts,
         live::{Live, Status, Wait},
+        tick::Watched,
         words::Ending,
     },
     model::{
@@ -71,13 +72,13 @@ enum State {
 struct Connected {
     live: Live,
     ended: JoinHandle<End>,
-    collector: AbortHandle,
+    /// `None` when nobody wrote down how the run was launched.
+    _watched: Option<Watched>,
     stopping: bool,
 }
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        self.collector.abort();
         self.ended.abort();
     }
 }

@@ -125,18 +125,14 @@ impl Supervisor {
         let waiter = run.clone();
         let ended = tokio::spawn(async move { waiter.wait().await });
         let live = Live::new(run, status, record, figures.clone());
-        let collector = live.launch.clone().map(|launch| {
+        let watched = live.launch.clone().map(|launch| {
             let (parts, row) = (Arc::clone(&self.parts), &self.row);
-            Collector::new(parts, row.name.clone(), row.driver.clone(), launch, cursor, figures)
+            let (name, driver) = (row.name.clone(), row.driver.clone());
+            let collector = Collector::new(parts, name, driver, launch, cursor, figures);
+            self.parts.ticker.watch(collector)
         });
-        let collector = tokio::spawn(async move {
-            if let Some(collector) = collector {
-                collector.run().await;
-            }
-        });
-        let collector = collector.abort_handle();
         self.waiting = None;
-        self.state = State::Live(Box::new(Connected { live, ended, collector, stopping }));
+        self.state = State::Live(Box::new(Connected { live, ended, _watched: watched, stopping }));
     }
 
     async fn start(&mut self) {
