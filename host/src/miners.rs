@@ -5,6 +5,7 @@
 mod collector;
 mod error;
 mod events;
+mod facts;
 mod install;
 mod launch;
 mod live;

@@ -106,6 +106,9 @@ pub struct ReleasePlan {
     pub asset: String,
     /// Path of the program inside the archive, such as `xmrig-{version}/xmrig`.
     pub program: String,
+    /// Where else in the archive it may be when it is not there, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub program_elsewhere: Vec<String>,
     /// Arguments that make the program print its version.
     pub version_args: Vec<String>,
     /// Paths inside the archive that are removed after unpacking, such as a default configuration.

@@ -79,6 +79,10 @@ pub struct Launch {
     pub api_token: String,
     /// Name of this rig, for the pool.
     pub worker: String,
+    /// What the host found out about the machine. A fact that is missing is not known:
+    /// `nvidiaDriver`: version of NVIDIA's kernel driver that is loaded, such as `550.54.14`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, Value>,
 }
 
 impl fmt::Debug for Launch {

@@ -237,6 +237,7 @@ pub fn launch() -> Launch {
         api_port: 40001,
         api_token: "0123456789abcdef0123456789abcdef".to_owned(),
         worker: "rig-1".to_owned(),
+        facts: BTreeMap::new(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     drivers::handle::Driver,
     keepers::run::Run,
     miners::{
-        Error, Parts,
+        Error, Parts, facts,
         record::{self, Record},
     },
     model::{
@@ -91,6 +91,7 @@ fn launch(
         api_port: port,
         api_token: random_token(),
         worker: parts.options.worker.clone(),
+        facts: facts::of_machine(),
     })
 }
 

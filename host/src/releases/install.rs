@@ -1,9 +1,10 @@
 //! The steps of an installation.
 
+mod unpacking;
+
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,9 +16,10 @@ use sha2::{Digest, Sha256};
 use crate::{
     model::name::DriverId,
     releases::{
-        Limits, Outcome, Releases, Trial, Version, blocking,
+        Outcome, Releases, Trial, Version, blocking,
         download::{self, Arrived, Wanted},
         error::Error,
+        install::unpacking::Unpacking,
         progress::{Reporter, Step, step},
         proof::{self, Proven},
         service::{self, Asset, Release, check_version},
@@ -254,28 +256,30 @@ impl<'a> Work<'a> {
         release: &Release,
     ) -> Result<(Version, Outcome), Error> {
         step(self.progress, Step::Unpacking);
-        let program = unpack::plan_path(&release.fill(&self.plan.program))?;
+        let places = [&self.plan.program].into_iter().chain(&self.plan.program_elsewhere);
+        let places: Vec<PathBuf> =
+            places.map(|path| unpack::plan_path(&release.fill(path))).collect::<Result<_, _>>()?;
         let remove: Vec<PathBuf> = { self.plan.remove.iter() }
             .map(|path| unpack::plan_path(&release.fill(path)))
             .collect::<Result<_, _>>()?;
         let staged = self.shelf.staging().join("unpacked");
         let files = staged.join("files");
-        let path = files.join(&program);
         let unpacking = Unpacking {
             archive: archive.path.clone(),
             asset: archive.asset.clone(),
-            files,
-            program: program.clone(),
+            files: files.clone(),
+            places,
             remove,
             limits: self.releases.0.options.limits.clone(),
         };
         let lock = Arc::clone(&self.lock);
-        blocking(move || {
+        let program = blocking(move || {
             let done = unpacking.carry_out();
             drop(lock);
             done
         })
         .await?;
+        let path = files.join(&program);
         step(self.progress, Step::Trying);
         let reported = match self.plan.version_args.as_slice() {
             [] => None,
@@ -316,35 +320,6 @@ impl<'a> Work<'a> {
             tracing::warn!(%error, "cannot remove what an installation left");
         }
         done
-    }
-}
-
-/// The blocking part of [`Work::unpack`].
-struct Unpacking {
-    archive: PathBuf,
-    asset: String,
-    files: PathBuf,
-    program: PathBuf,
-    remove: Vec<PathBuf>,
-    limits: Limits,
-}
-
-impl Unpacking {
-    fn carry_out(&self) -> Result<(), Error> {
-        let staged = self.files.parent().unwrap_or(&self.files);
-        fs::create_dir(staged).map_err(Error::io("make", staged))?;
-        unpack::unpack(&self.archive, &self.asset, &self.files, &self.limits)?;
-        for path in &self.remove {
-            let path = self.files.join(path);
-            shelf::remove(&path).map_err(Error::io("remove", &path))?;
-        }
-        let program = self.files.join(&self.program);
-        if !fs::symlink_metadata(&program).is_ok_and(|it| it.is_file()) {
-            let reason = format!("it has no program {}", self.program.display());
-            return Err(Error::Archive { asset: self.asset.clone(), reason });
-        }
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
-            .map_err(Error::io("make executable", &program))
     }
 }
 

@@ -187,3 +187,20 @@ async fn a_proof_without_a_key_is_no_proof() {
     let error = rig.install(None).await.unwrap_err();
     assert!(matches!(error, Error::BadPlan(_)), "{error}");
 }
+
+#[tokio::test]
+async fn a_program_is_found_where_else_the_plan_says_and_nowhere_else() {
+    let mut rig = Rig::new().await;
+    let honest = rig.plan.program.clone();
+    rig.plan.program = "digger/digger".to_owned();
+    let error = rig.install(None).await.unwrap_err().to_string();
+    assert!(error.contains("it has no program digger/digger"), "{error}");
+    rig.plan.program_elsewhere = vec!["bin/digger".to_owned()];
+    let error = rig.install(None).await.unwrap_err().to_string();
+    assert!(error.contains("no program digger/digger or bin/digger"), "{error}");
+    rig.plan.program_elsewhere.push("../digger".to_owned());
+    assert!(rig.install(None).await.is_err());
+    rig.plan.program_elsewhere = vec!["bin/digger".to_owned(), honest];
+    rig.install(None).await.unwrap();
+    assert_eq!(rig.runs().await.as_deref(), Some("1.0.0"));
+}

@@ -51,6 +51,7 @@ impl Rig {
                 fingerprint: Some(PUBLISHER.fingerprint()),
                 ..Proof::default()
             },
+            ..ReleasePlan::default()
         };
         let driver = DriverId::new("digger").unwrap();
         let progress = watch::Sender::new(Progress::default());

@@ -49,6 +49,7 @@ pub(crate) fn plan(target: &Target) -> Result<InstallPlan> {
             fingerprint: Some(FINGERPRINT.to_owned()),
             ..Proof::default()
         },
+        ..ReleasePlan::default()
     }))
 }
 
