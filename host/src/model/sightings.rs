@@ -83,10 +83,30 @@ impl Sightings {
         metrics.hashrate = metrics.hashrate.or(self.hashrate);
         metrics.algorithm = metrics.algorithm.or_else(|| self.algorithm.clone());
         metrics.last_share = metrics.last_share.or(self.last_share);
-        metrics.pool = metrics.pool.or_else(|| self.pool.clone());
+        metrics.pool = pool(metrics.pool, self.pool.as_ref());
         metrics.phase = metrics.phase.or(self.phase);
         metrics
     }
+}
+
+/// An API that tells no more than a pool's name is completed by the output, which also knows first
+/// when the pool changes.
+fn pool(api: Option<PoolMetrics>, seen: Option<&PoolMetrics>) -> Option<PoolMetrics> {
+    let (Some(api), Some(seen)) = (&api, seen) else { return api.or_else(|| seen.cloned()) };
+    if api.connected.is_some() {
+        return Some(api.clone());
+    }
+    if api.url != seen.url && !seen.url.is_empty() {
+        return Some(seen.clone());
+    }
+    Some(PoolMetrics {
+        url: api.url.clone(),
+        connected: seen.connected,
+        session_ms: api.session_ms.or(seen.session_ms),
+        latency_ms: api.latency_ms.or(seen.latency_ms),
+        difficulty: api.difficulty.or(seen.difficulty),
+        error: api.error.clone().or_else(|| seen.error.clone()),
+    })
 }
 
 #[cfg(test)]
@@ -138,6 +158,29 @@ mod tests {
         assert_eq!(seen([error(), pool(true)]).error(), None);
         assert_eq!(seen([error(), share(ShareResult::Accepted)]).error(), None);
         assert!(seen([error(), pool(false), share(ShareResult::Rejected)]).error().is_some());
+    }
+
+    #[test]
+    fn the_output_tells_what_an_api_leaves_out_of_the_pool() {
+        let seen = |url: &str, connected| {
+            let pool = PoolMetrics {
+                url: url.to_owned(),
+                connected: Some(connected),
+                difficulty: Some(5),
+                ..PoolMetrics::default()
+            };
+            seen([Observation::Pool(pool)])
+        };
+        let api = |url: &str, connected| {
+            let pool = PoolMetrics { url: url.to_owned(), connected, ..PoolMetrics::default() };
+            Some(PerformanceMetrics { pool: Some(pool), ..PerformanceMetrics::default() })
+        };
+        let pool = seen("a:1", true).complete(api("a:1", None)).pool.unwrap();
+        assert_eq!((pool.connected, pool.difficulty), (Some(true), Some(5)));
+        let pool = seen("b:1", false).complete(api("a:1", None)).pool.unwrap();
+        assert_eq!((pool.url.as_str(), pool.connected), ("b:1", Some(false)));
+        let pool = seen("b:1", false).complete(api("a:1", Some(true))).pool.unwrap();
+        assert_eq!((pool.url.as_str(), pool.difficulty), ("a:1", None));
     }
 
     #[test]

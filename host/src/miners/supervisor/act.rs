@@ -100,7 +100,9 @@ impl Supervisor {
         self.note(&status, record.as_ref()).await;
         tracing::info!(miner = %self.row.name, pid = status.program.pid, "adopted the running miner");
         self.tell("miner.adopted", json!({ "run": status.run, "pid": status.program.pid }));
-        self.connect(run, status, record, true);
+        let end = self.parts.keepers.log(&self.row.name).end().unwrap_or_default();
+        let begin = Cursor { offset: end.offset.saturating_sub(REPLAY_BYTES), ..end };
+        self.connect(run, status, record, begin);
     }
 
     /// The history has an adopted run already, unless the database was lost.
@@ -115,11 +117,8 @@ impl Supervisor {
         }
     }
 
-    fn connect(&mut self, run: Run, status: RunStatus, record: Option<Record>, adopted: bool) {
-        let log = self.parts.keepers.log(&self.row.name);
-        let back = if adopted { REPLAY_BYTES } else { 0 };
-        let end = log.end().unwrap_or_default();
-        let cursor = Cursor { offset: end.offset.saturating_sub(back), ..end };
+    /// `begin`: where the output that is to be read begins.
+    fn connect(&mut self, run: Run, status: RunStatus, record: Option<Record>, begin: Cursor) {
         let figures = SharedFigures::default();
         let stopping = status.stopping;
         let waiter = run.clone();
@@ -128,7 +127,7 @@ impl Supervisor {
         let watched = live.launch.clone().map(|launch| {
             let (parts, row) = (Arc::clone(&self.parts), &self.row);
             let (name, driver) = (row.name.clone(), row.driver.clone());
-            let collector = Collector::new(parts, name, driver, launch, cursor, figures);
+            let collector = Collector::new(parts, name, driver, launch, begin, figures);
             self.parts.ticker.watch(collector)
         });
         self.waiting = None;
@@ -172,6 +171,8 @@ impl Supervisor {
     async fn launch(&mut self) -> Result<(), Error> {
         self.tell("miner.starting", json!({}));
         let planned = launch::plan(&self.parts, &self.row).await?;
+        // Before the program prints: its first lines tell what nothing tells again.
+        let begin = self.parts.keepers.log(&self.row.name).end().unwrap_or_default();
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let run = match launch::carry_out(&self.parts, &self.row, &planned, now_ms).await {
             Ok(run) => run,
@@ -185,7 +186,7 @@ impl Supervisor {
         tracing::info!(miner = %self.row.name, pid = status.program.pid, "started the miner");
         self.tell("miner.started", json!({ "run": status.run, "pid": status.program.pid }));
         let record = Record::new(&self.row, &planned);
-        self.connect(run, status, Some(record), false);
+        self.connect(run, status, Some(record), begin);
         Ok(())
     }
 
