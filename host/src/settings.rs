@@ -1,7 +1,5 @@
 //! What the operator can set: a TOML file, then the environment, then flags.
 
-mod events;
-
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -10,8 +8,6 @@ use std::{
 };
 
 use serde::Deserialize;
-
-pub use events::EventSettings;
 
 use crate::{model::name::DriverId, releases::Sources};
 
@@ -33,8 +29,6 @@ pub struct Settings {
     pub releases: ReleaseSettings,
     /// How miners are watched.
     pub miners: MinerSettings,
-    /// Who hears of what happens.
-    pub events: EventSettings,
 }
 
 /// The REST API.
@@ -100,7 +94,6 @@ impl Default for Settings {
             programs: BTreeMap::new(),
             releases: ReleaseSettings::default(),
             miners: MinerSettings::default(),
-            events: EventSettings::default(),
         }
     }
 }
@@ -219,7 +212,7 @@ impl Settings {
                 return wrong(format!("{name} {value}: write {least} to {most}"));
             }
         }
-        self.events.check().map_err(Error::Value)
+        Ok(())
     }
 
     /// [`MinerSettings::stats_interval_ms`] as a duration.

@@ -4,8 +4,8 @@
 
 mod api;
 mod cli;
-mod events;
 mod host;
 mod lifecycle;
 mod survival;
 mod tidy;
+mod tt_miner;

@@ -1,9 +1,5 @@
 //! Something that happened, as everybody who listens is told.
 
-mod filter;
-
-pub use filter::{BadFilter, Filter};
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

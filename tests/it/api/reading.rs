@@ -91,7 +91,7 @@ fn what_existing_clients_read_of_the_host_is_there() {
     assert!(info["timestamp"].as_str().unwrap().ends_with('Z'), "{info}");
     let installed = info["installed_miners_info"].as_array().unwrap();
     let types: Vec<&Value> = installed.iter().map(|it| &it["miner_type"]).collect();
-    assert_eq!(types, ["faulty", "minimal", "sim", "xmrig"]);
+    assert_eq!(types, ["faulty", "minimal", "sim", "tt-miner", "xmrig"]);
     for entry in installed {
         let is_installed = entry["is_installed"].as_bool().unwrap();
         let is_bundled = ["faulty", "sim"].iter().any(|it| entry["miner_type"] == *it);
