@@ -14,6 +14,7 @@
 
 mod binary;
 pub mod error;
+mod executable;
 mod files;
 pub mod keeper;
 mod ladder;

@@ -18,7 +18,7 @@ use rustix::process::{
 };
 
 use crate::{
-    keepers::{proc, sys},
+    keepers::{executable, proc, sys},
     model::run::RunSpec,
 };
 
@@ -43,13 +43,14 @@ pub(crate) fn spawn_keeper(exe: &Path, folder: &Path, lock: File) -> io::Result<
 }
 
 /// Starts the program of `spec` as leader of its own session and process group and returns its
-/// pid. It inherits the descriptor `leash`.
+/// pid. It inherits the descriptor `leash`. Waits for whoever holds the program open for writing.
 #[expect(clippy::disallowed_methods, reason = "every child process is started in this file")]
 pub(crate) fn spawn_program(
     spec: &RunSpec,
     ends: ProgramEnds,
     leash: BorrowedFd<'_>,
 ) -> io::Result<u32> {
+    executable::check(&spec.program)?;
     let mut command = Command::new(&spec.program);
     command.args(&spec.args).current_dir(&spec.cwd);
     command.env_clear().envs(&spec.env).env(proc::RUN_VARIABLE, spec.run.to_string());
@@ -58,7 +59,7 @@ pub(crate) fn spawn_program(
     let leash = leash.as_raw_fd();
     let console = spec.console;
     sys::before_exec(&mut command, move || prepare(keeper, leash, console));
-    Ok(command.spawn()?.id())
+    Ok(executable::start(|| command.spawn())?.id())
 }
 
 /// Runs in the child before it becomes the program: system calls only, no allocation.
@@ -91,16 +92,20 @@ pub(crate) fn write_oom_score(path: &std::ffi::CStr, score: &[u8]) {
 }
 
 /// Starts a program that is only asked something, such as its version: no stdin, a bare
-/// environment, its own process group. It is killed when the handle is dropped.
+/// environment, its own process group. It is killed when the handle is dropped. Waits for whoever
+/// holds the program open for writing.
 #[expect(clippy::disallowed_methods, reason = "every child process is started in this file")]
-pub(crate) fn spawn_question(
+pub(crate) async fn spawn_question(
     program: &Path,
     args: &[String],
     folder: &Path,
 ) -> io::Result<tokio::process::Child> {
+    executable::check(program)?;
     let mut command = Command::new(program);
     command.args(args).current_dir(folder).process_group(0).env_clear();
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("TERM", "dumb").env("HOME", folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    tokio::process::Command::from(command).kill_on_drop(true).spawn()
+    let mut command = tokio::process::Command::from(command);
+    command.kill_on_drop(true);
+    executable::start_async(|| command.spawn()).await
 }

@@ -22,7 +22,7 @@ impl Keepers {
     /// # Errors
     /// When it cannot be started, fails having printed nothing, or does not end in 20 s.
     pub async fn ask(program: &Path, args: &[String], folder: &Path) -> io::Result<String> {
-        let mut child = process::spawn_question(program, args, folder)?;
+        let mut child = process::spawn_question(program, args, folder).await?;
         let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let answer = timeout(PATIENCE, async {

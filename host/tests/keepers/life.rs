@@ -1,6 +1,10 @@
 //! Start, input, exit: a run whose host lives.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+};
 
 use adit::keepers::{error::Error, look::Observed};
 use adit_plugin_api::Console;
@@ -40,11 +44,17 @@ async fn a_program_that_cannot_be_executed_is_told_at_once() {
     missing.program = "/nowhere/miner".into();
     let mut not_executable = mine.spec("");
     not_executable.program = plain;
+    let garbage = mine.dir.path().join("garbage");
+    fs::write(&garbage, "\x7fELF\ntouch /tmp/never\n").unwrap();
+    fs::set_permissions(&garbage, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut cut_off = mine.spec("");
+    cut_off.program = garbage;
     let mut no_folder = mine.spec("");
     no_folder.cwd = "/nowhere".into();
     for (spec, expected) in [
         (missing, "No such file"),
         (not_executable, "ermission denied"),
+        (cut_off, "it is a damaged program"),
         (no_folder, "no folder /nowhere"),
     ] {
         let error = mine.keepers.launch(&spec).await.unwrap_err();
@@ -54,6 +64,24 @@ async fn a_program_that_cannot_be_executed_is_told_at_once() {
     }
     // And nothing stands in the way of a start that can work.
     assert_eq!(exited(&mine.launch("exit 3").await).await.code, Some(3));
+}
+
+#[tokio::test]
+async fn a_program_that_is_still_held_open_for_writing_is_waited_for() {
+    let mine = Mine::new();
+    let mut spec = mine.spec("");
+    spec.program = mine.dir.path().join("fresh");
+    spec.args.clear();
+    let mut file =
+        fs::File::options().write(true).create_new(true).mode(0o755).open(&spec.program).unwrap();
+    file.write_all(b"#!/bin/sh\necho fresh and running\nexec sleep 600\n").unwrap();
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        drop(file);
+    });
+    mine.keepers.launch(&spec).await.unwrap();
+    writer.join().unwrap();
+    mine.logged("fresh and running").await;
 }
 
 #[tokio::test]

@@ -39,3 +39,36 @@ async fn what_the_program_left_behind_is_killed() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+#[tokio::test]
+async fn a_program_that_is_still_held_open_for_writing_is_waited_for() {
+    use std::os::unix::fs::OpenOptionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("program");
+    let mut file =
+        std::fs::File::options().write(true).create_new(true).mode(0o755).open(&program).unwrap();
+    std::io::Write::write_all(&mut file, b"#!/bin/sh\necho 1.2.3\n").unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test is no host")]
+    let refused = std::process::Command::new(&program).output().unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ExecutableFileBusy);
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        drop(file);
+    });
+    assert_eq!(Keepers::ask(&program, &[], folder.path()).await.unwrap(), "1.2.3\n");
+    writer.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_program_is_not_fed_to_a_shell() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (program, done) = (folder.path().join("program"), folder.path().join("done"));
+    for head in ["", "\x7fELF\n"] {
+        std::fs::write(&program, format!("{head}touch {}\n", done.display())).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let error = Keepers::ask(&program, &[], folder.path()).await.unwrap_err().to_string();
+        assert!(error.contains("install it again"), "{error}");
+        assert!(!done.exists(), "a shell carried it out");
+    }
+}
