@@ -1,16 +1,16 @@
 //! Each fault leaves the version before runnable, and nothing else.
 
 use adit::releases::{Error, Progress};
+use adit_doubles::release::{
+    archives::{TarGz, bad_zip, program, sha256},
+    server::Fault,
+    signing::{OLD, PUBLISHER, STRANGER},
+};
 use adit_plugin_api::Proof;
 use tar::EntryType;
 use tokio::sync::watch;
 
-use crate::{
-    archives::{TarGz, bad_zip, program, sha256},
-    rig::{Rig, archive_name, open, tree, trial},
-    server::Fault,
-    signing::{OLD, PUBLISHER, STRANGER},
-};
+use crate::rig::{Rig, archive_name, open, tree, trial};
 
 async fn refuses_archive(archive: TarGz, says: &str) {
     let rig = Rig::with_1().await;

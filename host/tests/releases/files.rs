@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use adit::releases::{Error, LocalFile, Outcome, Proven, Version};
-use adit_plugin_api::Proof;
-
-use crate::{
+use adit_doubles::release::{
     archives::{TarGz, sha256},
-    rig::{Rig, archive_name, trial},
     signing::{PUBLISHER, STRANGER, Signer},
 };
+use adit_plugin_api::Proof;
+
+use crate::rig::{Rig, archive_name, trial};
 
 fn put(rig: &Rig, name: &str, bytes: &[u8]) -> PathBuf {
     let folder = rig.folder.path().join("downloads");

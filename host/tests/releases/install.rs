@@ -1,14 +1,14 @@
 //! What a good release does.
 
 use adit::releases::{Error, Outcome, Proven, Step};
-use adit_plugin_api::Proof;
-
-use crate::{
+use adit_doubles::release::{
     archives::{self, TarGz, sha256},
-    rig::{Rig, archive_name, open},
     server::Fault,
     signing::PUBLISHER,
 };
+use adit_plugin_api::Proof;
+
+use crate::rig::{Rig, archive_name, open};
 
 #[tokio::test]
 async fn the_newest_release_is_installed_and_runs() {

@@ -2,11 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod archives;
 mod faults;
 mod files;
 mod install;
 mod rig;
-mod server;
-mod signing;
 mod versions;

@@ -10,14 +10,13 @@ use adit::{
     model::name::DriverId,
     releases::{Error, Limits, Options, Outcome, Progress, Releases, Sources, Trial, Version},
 };
-use adit_plugin_api::{Proof, ReleasePlan};
-use tokio::sync::watch;
-
-use crate::{
+use adit_doubles::release::{
     archives::TarGz,
     server::Server,
     signing::{PUBLISHER, Signer},
 };
+use adit_plugin_api::{Proof, ReleasePlan};
+use tokio::sync::watch;
 
 pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
@@ -36,7 +35,7 @@ impl Rig {
     /// Nothing is installed, and version 1.0.0 is published.
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::start(PUBLISHER.public()).await;
+        let server = Server::start(PUBLISHER.public());
         let releases = open(folder.path(), &server, |_| {});
         let plan = ReleasePlan {
             repository: "digger/digger".to_owned(),

@@ -12,20 +12,19 @@ use pgp::{
 };
 use rand_08::rngs::OsRng;
 
-pub(crate) struct Signer {
+/// A key that signs.
+pub struct Signer {
     key: SignedSecretKey,
     hash: HashAlgorithm,
     by_subkey: bool,
 }
 
 /// The publisher.
-pub(crate) static PUBLISHER: LazyLock<Signer> =
-    LazyLock::new(|| Signer::new(KeyType::Ed25519Legacy));
+pub static PUBLISHER: LazyLock<Signer> = LazyLock::new(|| Signer::new(KeyType::Ed25519Legacy));
 /// Somebody else.
-pub(crate) static STRANGER: LazyLock<Signer> =
-    LazyLock::new(|| Signer::new(KeyType::Ed25519Legacy));
+pub static STRANGER: LazyLock<Signer> = LazyLock::new(|| Signer::new(KeyType::Ed25519Legacy));
 /// Signs over a hash that is broken, which only old kinds of key can.
-pub(crate) static OLD: LazyLock<Signer> =
+pub static OLD: LazyLock<Signer> =
     LazyLock::new(|| Signer { hash: HashAlgorithm::Sha1, ..Signer::new(KeyType::Rsa(2048)) });
 
 impl Signer {
@@ -51,21 +50,23 @@ impl Signer {
     }
 
     /// The same key, signing with its subkey.
-    pub(crate) fn subkey(&self) -> Self {
+    pub fn subkey(&self) -> Self {
         Self { key: self.key.clone(), hash: self.hash, by_subkey: true }
     }
 
-    pub(crate) fn fingerprint(&self) -> String {
+    /// Fingerprint of the key, 40 hex digits.
+    pub fn fingerprint(&self) -> String {
         self.key.fingerprint().to_string()
     }
 
-    pub(crate) fn public(&self) -> String {
+    /// The public key, armoured.
+    pub fn public(&self) -> String {
         let public = SignedPublicKey::from(self.key.clone());
         public.to_armored_string(ArmorOptions::default()).unwrap()
     }
 
     /// An armoured detached signature of `text`.
-    pub(crate) fn sign(&self, text: &[u8]) -> String {
+    pub fn sign(&self, text: &[u8]) -> String {
         let password = Password::empty();
         let signature = if self.by_subkey {
             let key = &self.key.secret_subkeys[0].key;

@@ -6,12 +6,13 @@ use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+/// SHA-256 in hex.
+pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The program of `version`: a script that prints it, padded so that downloads take several reads.
-pub(crate) fn program(version: &str) -> Vec<u8> {
+pub fn program(version: &str) -> Vec<u8> {
     let mut state = 1_u64;
     let padding: String = (0..300_000)
         .map(|_| {
@@ -23,14 +24,23 @@ pub(crate) fn program(version: &str) -> Vec<u8> {
 }
 
 /// A `.tar.gz` in the making.
-pub(crate) struct TarGz(Builder<GzEncoder<Vec<u8>>>);
+pub struct TarGz(Builder<GzEncoder<Vec<u8>>>);
+
+impl Default for TarGz {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl TarGz {
-    pub(crate) fn new() -> Self {
+    /// An empty archive.
+    pub fn new() -> Self {
         Self(Builder::new(GzEncoder::new(Vec::new(), Compression::default())))
     }
 
-    pub(crate) fn file(mut self, path: &str, mode: u32, content: &[u8]) -> Self {
+    /// With this file.
+    #[must_use]
+    pub fn file(mut self, path: &str, mode: u32, content: &[u8]) -> Self {
         let mut header = Header::new_gnu();
         header.set_mode(mode);
         header.set_size(content.len() as u64);
@@ -39,7 +49,8 @@ impl TarGz {
     }
 
     /// An entry whose path and kind the library would not write.
-    pub(crate) fn raw(mut self, path: &[u8], kind: EntryType, link: &str, content: &[u8]) -> Self {
+    #[must_use]
+    pub fn raw(mut self, path: &[u8], kind: EntryType, link: &str, content: &[u8]) -> Self {
         let mut header = Header::new_gnu();
         header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path);
         header.set_entry_type(kind);
@@ -53,7 +64,9 @@ impl TarGz {
         self
     }
 
-    pub(crate) fn zeros(mut self, path: &str, size: u64) -> Self {
+    /// With a file of zeros, which packs small.
+    #[must_use]
+    pub fn zeros(mut self, path: &str, size: u64) -> Self {
         let mut header = Header::new_gnu();
         header.set_mode(0o644);
         header.set_size(size);
@@ -62,12 +75,13 @@ impl TarGz {
         self
     }
 
-    pub(crate) fn bytes(self) -> Vec<u8> {
+    /// The archive.
+    pub fn bytes(self) -> Vec<u8> {
         self.0.into_inner().unwrap().finish().unwrap()
     }
 
     /// What every honest release holds.
-    pub(crate) fn honest(version: &str) -> Self {
+    pub fn honest(version: &str) -> Self {
         let top = format!("digger-{version}");
         Self::new()
             .file(&format!("{top}/digger"), 0o644, &program(version))
@@ -77,7 +91,7 @@ impl TarGz {
 }
 
 /// An honest `.zip`.
-pub(crate) fn zip(version: &str) -> Vec<u8> {
+pub fn zip(version: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     let top = format!("digger-{version}");
@@ -90,7 +104,7 @@ pub(crate) fn zip(version: &str) -> Vec<u8> {
 }
 
 /// A `.zip` with one more entry: a symbolic link, or a file at a path that leads out.
-pub(crate) fn bad_zip(version: &str, link: bool) -> Vec<u8> {
+pub fn bad_zip(version: &str, link: bool) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     zip.start_file(format!("digger-{version}/digger"), options.unix_permissions(0o755)).unwrap();

@@ -2,24 +2,24 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    io::{BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
+    thread,
 };
 
 use serde_json::json;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-};
 
-use crate::{archives::sha256, signing::Signer};
+use crate::release::{archives::sha256, signing::Signer};
 
 /// What the server does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
+    /// Nothing.
     None,
     /// The first answers with an asset end after half of what they should send.
     Truncated {
+        /// How many answers.
         times: usize,
     },
     /// Answers with an asset stop after half, and the connection stays open.
@@ -44,13 +44,15 @@ pub(crate) enum Fault {
     Nonsense,
 }
 
+/// A release as the server has it.
 #[derive(Default)]
-pub(crate) struct Release {
-    pub(crate) assets: BTreeMap<String, Vec<u8>>,
+pub struct Release {
+    /// Its files by name.
+    pub assets: BTreeMap<String, Vec<u8>>,
     /// Size that the API tells instead of the real one.
-    pub(crate) size: Option<u64>,
+    pub size: Option<u64>,
     /// Sum that the API tells.
-    pub(crate) digest: Option<String>,
+    pub digest: Option<String>,
 }
 
 struct State {
@@ -61,15 +63,19 @@ struct State {
     requests: Vec<String>,
 }
 
+/// The server. Clones are the same one.
 #[derive(Clone)]
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
 impl Server {
-    pub(crate) async fn start(key: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// A server without releases that gives out `key` wherever a key is asked for. It serves until
+    /// the test ends.
+    pub fn start(key: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = State {
             fault: Fault::None,
@@ -80,33 +86,38 @@ impl Server {
         };
         let server = Self { address, state: Arc::new(Mutex::new(state)) };
         let serving = server.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serving.clone().serve(stream));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let server = serving.clone();
+                thread::spawn(move || server.serve(stream));
             }
         });
         server
     }
 
-    pub(crate) fn base(&self) -> String {
+    /// Its address for settings.
+    pub fn base(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn fault(&self, fault: Fault) {
+    /// From now on the server does this wrong.
+    pub fn fault(&self, fault: Fault) {
         self.state.lock().unwrap().fault = fault;
     }
 
-    pub(crate) fn key(&self, key: String) {
+    /// From now on the server gives out this key.
+    pub fn key(&self, key: String) {
         self.state.lock().unwrap().key = key;
     }
 
     /// Publishes a version with this archive, its sums and their signature.
-    pub(crate) fn publish(&self, version: &str, name: &str, archive: Vec<u8>, signer: &Signer) {
+    pub fn publish(&self, version: &str, name: &str, archive: Vec<u8>, signer: &Signer) {
         let sums = format!("{}  other.zip\n{} *{name}\n", "0".repeat(64), sha256(&archive));
         self.publish_as(version, name, archive, sums.as_bytes(), signer.sign(sums.as_bytes()));
     }
 
-    pub(crate) fn publish_as(
+    /// Publishes a version with any archive, sums and signature.
+    pub fn publish_as(
         &self,
         version: &str,
         name: &str,
@@ -124,31 +135,34 @@ impl Server {
         state.releases.insert(format!("v{version}"), Release { assets, size: None, digest: None });
     }
 
-    pub(crate) fn edit(&self, version: &str, edit: impl FnOnce(&mut Release)) {
+    /// Changes a published release.
+    pub fn edit(&self, version: &str, edit: impl FnOnce(&mut Release)) {
         edit(self.state.lock().unwrap().releases.get_mut(&format!("v{version}")).unwrap());
     }
 
     /// Requests since the last call, as `GET /path bytes=5-`.
-    pub(crate) fn requests(&self) -> Vec<String> {
+    pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.state.lock().unwrap().requests)
     }
 
-    async fn serve(self, stream: TcpStream) {
+    fn serve(&self, stream: TcpStream) {
         let mut stream = BufReader::new(stream);
         let mut head = Vec::new();
         loop {
             let mut line = String::new();
-            if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            if stream.read_line(&mut line).unwrap_or(0) == 0 {
                 return;
             }
             match line.trim() {
                 "" => break,
-                line => head.push(line.to_ascii_lowercase()),
+                line => head.push(line.to_owned()),
             }
         }
-        let path = head[0].split(' ').nth(1).unwrap().to_owned();
-        let path = path.replace("sha256sums", "SHA256SUMS");
-        let range = head.iter().find_map(|line| line.strip_prefix("range: bytes="));
+        let path = head[0].split(' ').nth(1).unwrap_or_default().to_owned();
+        let range = head.iter().find_map(|line| {
+            let (name, value) = line.split_once(": bytes=")?;
+            name.eq_ignore_ascii_case("range").then_some(value)
+        });
         let from = range.and_then(|it| it.trim_end_matches('-').parse::<usize>().ok());
         self.state.lock().unwrap().requests.push(match from {
             Some(from) => format!("{path} {from}-"),
@@ -156,12 +170,14 @@ impl Server {
         });
         let answer = self.answer(&path, from);
         let mut out = stream.into_inner();
-        out.write_all(answer.head.as_bytes()).await.ok();
-        out.write_all(&answer.body).await.ok();
-        out.flush().await.ok();
+        out.write_all(answer.head.as_bytes()).ok();
+        out.write_all(&answer.body).ok();
+        out.flush().ok();
         if answer.hang {
             // As long as the test goes on.
-            std::future::pending::<()>().await;
+            loop {
+                thread::park();
+            }
         }
     }
 
@@ -174,15 +190,13 @@ impl Server {
             _ => {}
         }
         match parts.as_slice() {
-            ["keys", ..] => Answer::whole(state.key.clone().into_bytes()),
-            ["repos", "digger", "digger", "releases", "latest"] => {
+            [.., name] if name.ends_with(".asc") => Answer::whole(state.key.clone().into_bytes()),
+            ["repos", _, _, "releases", "latest"] => {
                 let latest = state.latest.clone();
                 state.release(&latest)
             }
-            ["repos", "digger", "digger", "releases", "tags", tag] => state.release(tag),
-            ["digger", "digger", "releases", "download", tag, name] => {
-                state.download(tag, name, from)
-            }
+            ["repos", _, _, "releases", "tags", tag] => state.release(tag),
+            [_, _, "releases", "download", tag, name] => state.download(tag, name, from),
             ["storage", tag, name] => state.asset(tag, name, from),
             _ => Answer::status("404 Not Found"),
         }
