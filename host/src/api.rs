@@ -5,6 +5,7 @@ mod audit;
 mod body;
 mod drivers;
 mod error;
+mod events;
 mod gate;
 mod json;
 mod miners;
@@ -21,7 +22,8 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     routing::{MethodRouter, delete, get, post},
 };
-pub use serve::serve;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, TokenView};
 pub use error::ErrorBody;
@@ -46,6 +48,8 @@ pub struct Options {
     pub worker: String,
     /// Whether the host runs as a demonstration.
     pub demo: bool,
+    /// Event streams that may be open at once.
+    pub max_subscribers: usize,
 }
 
 /// What handlers use.
@@ -58,6 +62,7 @@ struct Inner {
     miners: Miners,
     drivers: Drivers,
     store: Store,
+    streams: events::Streams,
     started: std::time::Instant,
 }
 
@@ -71,7 +76,28 @@ impl Api {
         store: Store,
     ) -> Self {
         let started = std::time::Instant::now();
-        Self(Arc::new(Inner { options, access, miners, drivers, store, started }))
+        let streams = events::Streams::new(options.max_subscribers);
+        Self(Arc::new(Inner { options, access, miners, drivers, store, streams, started }))
+    }
+
+    /// Serves every route until `ending`.
+    ///
+    /// # Errors
+    /// None at present; a failed accept is told to the log and tried again.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        ending: CancellationToken,
+    ) -> std::io::Result<()> {
+        let options = &self.0.options;
+        let serving = serve::serve(listener, self.router(), options.max_subscribers, &ending);
+        let closing = async {
+            ending.cancelled().await;
+            self.0.miners.events().end();
+        };
+        let (served, ()) = tokio::join!(serving, closing);
+        self.0.streams.ended().await;
+        served
     }
 
     /// Every route, with the role it needs.
@@ -81,6 +107,10 @@ impl Api {
             .route("/health", get(system::health))
             .route("/ready", get(system::ready))
             .route("/info", needs(View, get(system::info)))
+            .route("/events", needs(View, get(events::sse::stream)))
+            .route("/events/recent", needs(View, get(events::recent::list)))
+            .route("/events/ticket", needs(View, post(events::ticket::issue)))
+            .route("/ws/events", needs(View, get(events::ws::open)))
             .route("/audit", needs(Admin, get(audit::list)))
             .route("/tokens", needs(Admin, get(tokens::list).post(tokens::create)))
             .route("/tokens/{id}", needs(Admin, delete(tokens::remove)))

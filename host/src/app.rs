@@ -141,6 +141,7 @@ impl App {
             origins: settings.api.origins.clone(),
             worker,
             demo,
+            max_subscribers: settings.events.max_subscribers,
         };
         let api = Api::new(options, access, miners.clone(), drivers.clone(), store);
         Ok(Self { miners, drivers, address, set_aside, home, api, listener, _lock: lock })
@@ -151,7 +152,7 @@ impl App {
     /// # Errors
     /// When the listener cannot be used any more.
     pub async fn serve(self, ending: CancellationToken) -> std::io::Result<()> {
-        let served = api::serve(self.listener, self.api.router(), ending).await;
+        let served = self.api.serve(self.listener, ending).await;
         self.miners.end().await;
         self.home.withdraw();
         served

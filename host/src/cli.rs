@@ -4,6 +4,7 @@
 mod client;
 mod down;
 mod driver;
+mod events;
 mod miner;
 mod program;
 mod show;
@@ -66,6 +67,8 @@ enum Command {
     /// See what drivers there are
     #[command(subcommand)]
     Driver(driver::Driver),
+    /// Show what happens
+    Events(events::Events),
     /// See and make tokens for the API
     #[command(subcommand)]
     Token(token::Token),
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Rollback(which) => block_on(program::rollback(&cli.common, which)),
         Command::Versions(which) => block_on(program::versions(&cli.common, which)),
         Command::Driver(command) => block_on(driver::run(&cli.common, command)),
+        Command::Events(events) => block_on(events::run(&cli.common, &events)),
         Command::Token(command) => block_on(token::run(&cli.common, command)),
     };
     match done {

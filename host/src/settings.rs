@@ -1,5 +1,7 @@
 //! What the operator can set: a TOML file, then the environment, then flags.
 
+mod events;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -8,6 +10,8 @@ use std::{
 };
 
 use serde::Deserialize;
+
+pub use events::EventSettings;
 
 use crate::{model::name::DriverId, releases::Sources};
 
@@ -29,6 +33,8 @@ pub struct Settings {
     pub releases: ReleaseSettings,
     /// How miners are watched.
     pub miners: MinerSettings,
+    /// Who hears of what happens.
+    pub events: EventSettings,
 }
 
 /// The REST API.
@@ -94,6 +100,7 @@ impl Default for Settings {
             programs: BTreeMap::new(),
             releases: ReleaseSettings::default(),
             miners: MinerSettings::default(),
+            events: EventSettings::default(),
         }
     }
 }
@@ -212,7 +219,7 @@ impl Settings {
                 return wrong(format!("{name} {value}: write {least} to {most}"));
             }
         }
-        Ok(())
+        self.events.check().map_err(Error::Value)
     }
 
     /// [`MinerSettings::stats_interval_ms`] as a duration.

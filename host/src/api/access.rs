@@ -103,6 +103,17 @@ impl Access {
         })
     }
 
+    /// Whether the token of `caller`, who was identified before, is still valid.
+    pub(crate) fn knows(&self, caller: &Caller) -> bool {
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let lasts = |row: &TokenRow| row.expires_at_ms.is_none_or(|at| now_ms < at);
+        let rows = lock(&self.rows);
+        caller.name == FILE_TOKEN
+            || rows
+                .iter()
+                .any(|row| row.name == caller.name && row.role >= caller.role && lasts(row))
+    }
+
     fn is_barred(&self, address: IpAddr) -> bool {
         lock(&self.failures)
             .get(&address)

@@ -22,6 +22,8 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(30);
 /// Routes that need no token: they tell nothing but that the host is there.
 const PUBLIC: &[&str] = &["/health", "/ready"];
+/// Routes that a ticket opens, because browsers cannot send a token there.
+const STREAMS: &[&str] = &["/events", "/ws/events"];
 
 /// Lets a request in, or says why not.
 pub(crate) async fn check(
@@ -131,6 +133,16 @@ fn identify(api: &Api, request: &Request, client: SocketAddr) -> Result<Caller, 
         .and_then(|it| it.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
+    if let Some(ticket) = ticket(request.uri()).filter(|_| STREAMS.contains(&route)) {
+        return api.0.streams.tickets.redeem(ticket).ok_or_else(|| {
+            ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "WRONG_TICKET",
+                "this ticket was used or is too old: get one with POST /events/ticket for each \
+                 connection",
+            )
+        });
+    }
     api.0.access.identify(token, client.ip()).map_err(|refusal| match refusal {
         Refusal::NoToken => ApiError::new(
             StatusCode::UNAUTHORIZED,
@@ -149,6 +161,11 @@ fn identify(api: &Api, request: &Request, client: SocketAddr) -> Result<Caller, 
         )
         .retry_after(60),
     })
+}
+
+/// The ticket in an address.
+fn ticket(uri: &Uri) -> Option<&str> {
+    uri.query()?.split('&').find_map(|it| it.strip_prefix("ticket="))
 }
 
 /// Lets only callers with at least `role` through.
@@ -189,6 +206,7 @@ mod tests {
             origins: vec!["http://dash.lan:8080".to_owned()],
             worker: "rig".to_owned(),
             demo: false,
+            max_subscribers: 1,
         }
     }
 

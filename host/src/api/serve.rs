@@ -12,25 +12,29 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
 
-/// Connections at once.
+/// Connections at once, besides those that only listen to events.
 const CONNECTIONS: usize = 1024;
 /// Longest time for the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// How long connections may go on after the end was called for.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long a client may take no byte of what waits for it. Whoever reads events slowly misses some;
+/// whoever does not read at all gives its place back.
+const STUCK_LIMIT_MS: u32 = 60_000;
 /// Pause after a failed accept, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` until `ending`.
+/// Serves `router` until `ending`, with room for so many `streams` besides requests.
 ///
 /// # Errors
 /// None at present; a failed accept is told to the log and tried again.
-pub async fn serve(
+pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
-    ending: CancellationToken,
+    streams: usize,
+    ending: &CancellationToken,
 ) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(CONNECTIONS + streams));
     let connections = TaskTracker::new();
     loop {
         let place = Arc::clone(&places).acquire_owned();
@@ -61,6 +65,10 @@ pub async fn serve(
 
 async fn talk(stream: TcpStream, client: SocketAddr, router: Router, ending: CancellationToken) {
     drop(stream.set_nodelay(true));
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, STUCK_LIMIT_MS) {
+        tracing::debug!(%error, "a client that does not read will keep its place");
+    }
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(client));

@@ -1,6 +1,8 @@
 //! Finds a host and talks to its REST API.
 
-use reqwest::{Method, StatusCode};
+use std::time::Duration;
+
+use reqwest::{Method, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -53,11 +55,12 @@ impl Client {
     }
 
     fn new(base: String, token: String) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(std::time::Duration::from_secs(60))
-            .build()
-            .map_err(|error| Error::message(format!("cannot make an HTTP client: {error}")))?;
+        let http =
+            reqwest::Client::builder()
+                .no_proxy()
+                .timeout(Duration::from_secs(60))
+                .build()
+                .map_err(|error| Error::message(format!("cannot make an HTTP client: {error}")))?;
         Ok(Self { http, base, token })
     }
 
@@ -79,6 +82,25 @@ impl Client {
 
     pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.send(Method::DELETE, path, None::<&Value>).await
+    }
+
+    /// Opens a stream of events; `None` when the host is away.
+    pub(super) async fn stream(&self, path: &str) -> Result<Option<Response>, Error> {
+        let url = format!("{}{path}", self.base);
+        // Longer than any stream lasts; whoever reads it notices when it breaks.
+        let request =
+            self.http.get(&url).bearer_auth(&self.token).timeout(Duration::from_secs(365 * 86_400));
+        let Ok(response) = request.send().await else { return Ok(None) };
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Some(response));
+        }
+        Err(refusal(status, &response.bytes().await.unwrap_or_default()))
+    }
+
+    /// Whether the host answers.
+    pub(super) async fn is_there(&self) -> bool {
+        self.get::<Value>("/health").await.is_ok()
     }
 
     async fn send<T: DeserializeOwned>(

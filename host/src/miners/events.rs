@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::model::event::{Event, first_id};
+use crate::model::event::{Event, Filter, first_id};
 
 /// Events kept for those who are late or come back.
 const RING: usize = 2_048;
@@ -129,6 +129,16 @@ impl Events {
         let last = after.filter(|_| own).unwrap_or(if own { ring.newest } else { ring.base });
         drop(ring);
         Subscription { events: self.clone(), last, lost: !own, wake }
+    }
+
+    /// The newest `limit` events that pass `filter` and are still there, oldest first, and the id
+    /// of the newest event of all.
+    pub fn recent(&self, filter: &Filter, limit: usize) -> (u64, Vec<Arc<Published>>) {
+        let ring = self.ring();
+        let fitting = ring.kept.iter().rev().filter(|it| filter.matches(&it.event));
+        let mut events: Vec<_> = fitting.take(limit).map(Arc::clone).collect();
+        events.reverse();
+        (ring.newest, events)
     }
 
     /// The id of the newest event.

@@ -1,5 +1,9 @@
 //! Something that happened, as everybody who listens is told.
 
+mod filter;
+
+pub use filter::{BadFilter, Filter};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

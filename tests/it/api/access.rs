@@ -26,6 +26,10 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("GET", "/health", ALL, 200),
     ("GET", "/ready", ALL, 200),
     ("GET", "/info", VIEW, 200),
+    ("GET", "/events", VIEW, 200),
+    ("GET", "/events/recent", VIEW, 200),
+    ("POST", "/events/ticket", VIEW, 200),
+    ("GET", "/ws/events", VIEW, 426),
     ("GET", "/audit", ADMIN, 200),
     ("GET", "/tokens", ADMIN, 200),
     ("POST", "/tokens", ADMIN, 400),
@@ -72,6 +76,10 @@ fn call(
     };
     let response = request.send().unwrap();
     let status = response.status().as_u16();
+    if response.headers().get("content-type").is_some_and(|it| it == "text/event-stream") {
+        // Its body has no end.
+        return (status, Value::Null);
+    }
     (status, serde_json::from_str(&response.text().unwrap()).unwrap_or_default())
 }
 
