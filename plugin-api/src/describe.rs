@@ -24,6 +24,13 @@ pub struct Description {
     pub devices: Vec<String>,
     /// JSON Schema (draft 2020-12) of the driver's configuration. The host refuses a configuration
     /// that does not match before it asks for a plan. Mark secrets with `"writeOnly": true`.
+    ///
+    /// Say with the keyword `x-adit-pool` where the pools of a profile go: `"list"` at an array of
+    /// pools, and at the fields of its items what each takes of a pool: `"url"` (`host:port`),
+    /// `"uri"` (the same behind `stratum+tcp://` or `stratum+ssl://`), `"user"`, `"password"`,
+    /// `"tls"` (`true`, or left out) and `"tlsFingerprint"` (64 hex digits). A program that knows
+    /// one pool only has these at fields of the top. A pool with something that no field takes is
+    /// refused when the profile is saved.
     pub config_schema: Value,
     /// Values for the fields that a configuration leaves out. Must match the schema as far as it
     /// goes.

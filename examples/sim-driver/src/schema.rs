@@ -15,9 +15,11 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 pub(crate) fn schema() -> Value {
     let mut wallet = text("Wallet at the pool. It is written to the run's own file only.", 1, 256);
     wallet["writeOnly"] = true.into();
+    wallet["x-adit-pool"] = "user".into();
     let mut password =
         text("Password at the pool; d=5000 asks for jobs of difficulty 5000.", 1, 256);
     password["writeOnly"] = true.into();
+    password["x-adit-pool"] = "password".into();
     let mut console = text("What the program is connected to: a terminal or pipes.", 3, 5);
     console["enum"] = json!(["pty", "pipes"]);
     let mut algorithm = text("Algorithm to report, as miners write it.", 1, 32);
@@ -27,6 +29,7 @@ pub(crate) fn schema() -> Value {
     worker["pattern"] = r"^[!-~]+$".into();
     let mut pool = text("Pool to report, host:port. It is never contacted.", 3, 262);
     pool["pattern"] = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$".into();
+    pool["x-adit-pool"] = "url".into();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Simulated miner",

@@ -1,7 +1,7 @@
 //! A loaded driver and its objects, as the rest of the host calls them.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -22,7 +22,11 @@ use crate::{
         health::Health,
         schema::{ConfigError, ConfigSchema},
     },
-    model::name::{DriverId, MinerName},
+    model::{
+        name::{DriverId, MinerName},
+        path::FieldPath,
+        resolve::PoolSlots,
+    },
 };
 
 /// Makes what a driver's object gets as its host: called with the driver and the miner the object
@@ -133,6 +137,17 @@ impl Driver {
     /// [`ConfigError`] with the fields that the caller must change.
     pub fn complete(&self, config: &Config) -> Result<Config, ConfigError> {
         self.0.schema.complete(config)
+    }
+
+    /// Where its configurations take the pools of a profile.
+    pub fn pool_slots(&self) -> &PoolSlots {
+        self.0.schema.pool_slots()
+    }
+
+    /// Which values of `config` are secrets: those that the schema marks with `writeOnly`, and
+    /// those whose names say so.
+    pub fn secrets(&self, config: &Config) -> BTreeSet<FieldPath> {
+        self.0.schema.secrets(config)
     }
 
     /// The object for a miner, made when there is none yet; with `None` the driver's own.

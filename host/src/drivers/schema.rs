@@ -2,13 +2,20 @@
 //!
 //! Messages name fields, never what is in them: any field may hold a wallet or a password.
 
+mod hints;
+
+use std::collections::BTreeSet;
+
 use adit_plugin_api::{Config, Description};
 use jsonschema::{
     PatternOptions, ValidationError, Validator, error::ValidationErrorKind, paths::LocationSegment,
 };
 use serde_json::{Map, Value};
 
-use crate::drivers::text::one_line;
+use crate::{
+    drivers::text::one_line,
+    model::{path::FieldPath, resolve::PoolSlots},
+};
 
 /// How many problems are told at once.
 const MOST_PROBLEMS: usize = 5;
@@ -27,6 +34,8 @@ pub(crate) struct ConfigSchema {
     /// `None`: the driver takes any object.
     validator: Option<Validator>,
     defaults: Map<String, Value>,
+    schema: Value,
+    pool_slots: PoolSlots,
 }
 
 impl ConfigSchema {
@@ -37,15 +46,27 @@ impl ConfigSchema {
             Value::Object(defaults) => defaults.clone(),
             _ => return Err("the defaults of its configuration are no object".to_owned()),
         };
-        if description.config_schema.is_null() {
-            return Ok(Self { validator: None, defaults });
+        let schema = description.config_schema.clone();
+        let pool_slots = hints::pool_slots(&schema);
+        if schema.is_null() {
+            return Ok(Self { validator: None, defaults, schema, pool_slots });
         }
         // The plain engine takes time in proportion to the text, whatever the pattern.
         let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
-        let validator = options.build(&description.config_schema).map_err(|error| {
+        let validator = options.build(&schema).map_err(|error| {
             one_line(&format!("the schema of its configuration is unusable: {error}"))
         })?;
-        Ok(Self { validator: Some(validator), defaults })
+        Ok(Self { validator: Some(validator), defaults, schema, pool_slots })
+    }
+
+    /// Where a configuration takes pools.
+    pub(crate) fn pool_slots(&self) -> &PoolSlots {
+        &self.pool_slots
+    }
+
+    /// Which values of `config` are secrets.
+    pub(crate) fn secrets(&self, config: &Config) -> BTreeSet<FieldPath> {
+        hints::secrets(&self.schema, &config.0)
     }
 
     /// `config` with the defaults of the top-level fields that it leaves out.

@@ -14,6 +14,16 @@ pub struct MinerName(String);
 #[serde(try_from = "String", into = "String")]
 pub struct DriverId(String);
 
+/// Name of a wallet that profiles and pools refer to: `[a-z0-9][a-z0-9-]{0,62}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WalletName(String);
+
+/// Name of a pool that profiles refer to: `[a-z0-9][a-z0-9-]{0,62}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PoolName(String);
+
 /// A text that cannot be a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -85,6 +95,8 @@ macro_rules! name {
 
 name!(MinerName, "the miner name");
 name!(DriverId, "the miner type");
+name!(WalletName, "the wallet's name");
+name!(PoolName, "the pool's name");
 
 #[cfg(test)]
 mod tests {

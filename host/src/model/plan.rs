@@ -12,7 +12,7 @@ const FILE_BYTES: usize = 4 << 20;
 /// Shorter texts are not masked inside other texts: a password `x` would hide every x.
 const SHORTEST_SECRET: usize = 4;
 /// What stands in the place of a secret.
-const MASK: &str = "***";
+pub const MASK: &str = "***";
 
 /// A plan that the host refuses to carry out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -94,7 +94,7 @@ fn overclock() -> Value {
 }
 
 fn pools() -> Value {
-    json!({
+    let mut pools = json!({
         "description": "Pools in order of priority: TT-Miner goes on to the next when one is lost.",
         "type": "array",
         "minItems": 1,
@@ -112,7 +112,13 @@ fn pools() -> Value {
                 "worker": text("Name of this rig at this pool; empty: none.", 0, 64),
             },
         },
-    })
+    });
+    // Where the host puts the pools of a profile.
+    pools["x-adit-pool"] = "list".into();
+    for (field, part) in [("url", "uri"), ("wallet", "user"), ("password", "password")] {
+        pools["items"]["properties"][field]["x-adit-pool"] = part.into();
+    }
+    pools
 }
 
 fn single_pool() -> Value {

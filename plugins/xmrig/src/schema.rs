@@ -19,6 +19,7 @@ pub(crate) fn schema() -> Value {
         "minItems": 1,
         "maxItems": 64,
         "items": pool(),
+        "x-adit-pool": "list",
     });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -85,6 +86,16 @@ fn pool() -> Value {
     if let (Value::Object(properties), Value::Object(own)) = (&mut properties, own) {
         properties.remove("proxy");
         properties.extend(own);
+    }
+    // Where the host puts the pools of a profile.
+    for (field, part) in [
+        ("url", "url"),
+        ("wallet", "user"),
+        ("pass", "password"),
+        ("tls", "tls"),
+        ("tlsFingerprint", "tlsFingerprint"),
+    ] {
+        properties[field]["x-adit-pool"] = part.into();
     }
     json!({
         "type": "object",
