@@ -5,14 +5,18 @@ mod audit;
 mod body;
 mod drivers;
 mod error;
+mod etag;
 mod events;
 mod gate;
 mod json;
 mod miners;
+mod pools;
+mod profiles;
 mod programs;
 mod serve;
 mod system;
 mod tokens;
+mod wallets;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -20,7 +24,7 @@ use axum::{
     Router,
     http::StatusCode,
     middleware::{from_fn, from_fn_with_state},
-    routing::{MethodRouter, delete, get, post},
+    routing::{MethodRouter, delete, get, post, put},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -140,6 +144,7 @@ impl Api {
             .route("/miners/{name}/versions", needs(View, get(programs::versions)))
             // What a console takes can redirect the income.
             .route("/miners/{name}/stdin", needs(Admin, post(miners::stdin)))
+            .merge(saved())
             .fallback(no_route)
             .method_not_allowed_fallback(no_method);
         Router::new()
@@ -150,6 +155,36 @@ impl Api {
             .layer(from_fn_with_state(self.clone(), gate::check))
             .with_state(self.clone())
     }
+}
+
+/// What is saved for later: profiles, and the wallets and pools that they refer to.
+fn saved() -> Router<Api> {
+    use Role::{Admin, Operate, View};
+    Router::new()
+        .route(
+            "/profiles",
+            needs(View, get(profiles::list)).merge(needs(Admin, post(profiles::create))),
+        )
+        .route(
+            "/profiles/{id}",
+            needs(View, get(profiles::one))
+                .merge(needs(Admin, put(profiles::put).delete(profiles::remove))),
+        )
+        .route("/profiles/{id}/start", needs(Operate, post(profiles::start)))
+        .route(
+            "/wallets",
+            needs(View, get(wallets::list)).merge(needs(Admin, post(wallets::create))),
+        )
+        .route(
+            "/wallets/{name}",
+            needs(View, get(wallets::one))
+                .merge(needs(Admin, put(wallets::put).delete(wallets::remove))),
+        )
+        .route("/pools", needs(View, get(pools::list)).merge(needs(Admin, post(pools::create))))
+        .route(
+            "/pools/{name}",
+            needs(View, get(pools::one)).merge(needs(Admin, put(pools::put).delete(pools::remove))),
+        )
 }
 
 fn needs(role: Role, methods: MethodRouter<Api>) -> MethodRouter<Api> {

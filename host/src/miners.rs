@@ -10,7 +10,9 @@ mod install;
 mod launch;
 mod live;
 mod logs;
+mod make;
 mod probe;
+mod profiles;
 mod programs;
 mod record;
 mod recover;
@@ -27,7 +29,7 @@ use std::{
     time::Duration,
 };
 
-use adit_plugin_api::{Config, Services};
+use adit_plugin_api::Services;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -36,6 +38,8 @@ pub use events::{Events, Heard, Published, Subscription};
 pub use install::{Install, InstalledPrograms};
 pub(crate) use launch::random_token;
 pub use logs::LogPage;
+pub use make::NewMiner;
+pub use profiles::{Expected, Fault, Kind, PoolChange, PoolView, ProfileChange, WalletView};
 pub use programs::Programs;
 pub(crate) use record::{Record, write_private};
 
@@ -49,10 +53,9 @@ use crate::{
         tick::Ticker,
     },
     model::{
-        miner::{Desired, MinerView},
+        miner::MinerView,
         name::{DriverId, MinerName},
         plan::PlanView,
-        restart::RestartPolicy,
     },
     store::{MinerRow, RunRow, Store},
 };
@@ -75,19 +78,6 @@ pub struct Options {
     pub output_interval: Duration,
 }
 
-/// A miner to be made.
-#[derive(Clone, Debug)]
-pub struct NewMiner {
-    /// Its name; one is made from the driver's id when absent.
-    pub name: Option<MinerName>,
-    /// Its driver.
-    pub driver: DriverId,
-    /// Its configuration; defaults are filled in at each start.
-    pub config: Config,
-    /// What to do when its program ends by itself.
-    pub restart: RestartPolicy,
-}
-
 /// What every part of this module uses.
 pub(crate) struct Parts {
     options: Options,
@@ -97,6 +87,8 @@ pub(crate) struct Parts {
     prober: Prober,
     ticker: Ticker,
     installations: install::Installations,
+    /// Held while profiles, wallets or pools change: each change is checked against all of them.
+    changing: tokio::sync::Mutex<()>,
     events: Events,
 }
 
@@ -153,9 +145,17 @@ impl Miners {
     ) -> Result<Self, Error> {
         let prober = Prober::new();
         let installations = install::Installations::default();
-        let ticker = Ticker::new();
-        let parts =
-            Parts { options, store, keepers, drivers, prober, ticker, installations, events };
+        let parts = Parts {
+            options,
+            store,
+            keepers,
+            drivers,
+            prober,
+            ticker: Ticker::new(),
+            installations,
+            changing: tokio::sync::Mutex::default(),
+            events,
+        };
         let parts = Arc::new(parts);
         let rows = recover::all(&parts).await?;
         let miners = Self(Arc::new(Inner {
@@ -168,60 +168,13 @@ impl Miners {
             miners.supervise(row);
         }
         miners.0.tasks.spawn(miners.clone().tick());
+        miners.0.tasks.spawn(miners.clone().autostart());
         Ok(miners)
     }
 
     /// The bus on which everything that happens is told.
     pub fn events(&self) -> &Events {
         &self.0.parts.events
-    }
-
-    /// Makes a miner and starts it.
-    ///
-    /// # Errors
-    /// Nothing is made when the name is taken, the driver is missing, or the driver refuses the
-    /// configuration. A start that fails afterwards leaves the miner, which is tried again.
-    pub async fn create(&self, new: NewMiner) -> Result<MinerView, Error> {
-        let parts = &self.0.parts;
-        let driver = parts.driver(&new.driver)?;
-        let row = MinerRow {
-            name: self.free_name(&new)?,
-            driver: new.driver,
-            config: new.config,
-            restart: new.restart,
-            desired: Desired::Running,
-            created_at_ms: jiff::Timestamp::now().as_millisecond(),
-        };
-        if let Err(error) = launch::plan(parts, &row).await {
-            // The object that the driver made for it would stay for nobody.
-            driver.forget(&row.name);
-            return Err(error);
-        }
-        // Off until it is written down; whoever asks for the same name meanwhile is refused.
-        let row_off = MinerRow { desired: Desired::Stopped, ..row.clone() };
-        let name = row.name.clone();
-        if !self.supervise_new(row_off.clone()) {
-            return Err(Error::Taken(name));
-        }
-        if let Err(error) = parts.store.put_miner(row_off).await {
-            self.members().remove(&name);
-            return Err(error.into());
-        }
-        self.order(&name, Order::Start).await?;
-        self.get(name.as_str())
-    }
-
-    fn free_name(&self, new: &NewMiner) -> Result<MinerName, Error> {
-        let members = self.members();
-        if let Some(name) = &new.name {
-            let free = !members.contains_key(name);
-            return free.then(|| name.clone()).ok_or_else(|| Error::Taken(name.clone()));
-        }
-        let base: String = new.driver.as_str().chars().take(50).collect();
-        (1..=u32::MAX)
-            .filter_map(|n| MinerName::new(format!("{base}-{n}")).ok())
-            .find(|name| !members.contains_key(name))
-            .ok_or_else(|| Error::Invalid("all names are taken; give one".to_owned()))
     }
 
     /// All miners, by name.
@@ -341,7 +294,7 @@ impl Miners {
             return false;
         }
         let (orders, inbox) = mpsc::channel(ORDERS);
-        let (publish, status) = watch::channel(Status::unknown(row.desired));
+        let (publish, status) = watch::channel(Status::unknown(&row));
         let supervisor = Supervisor::new(Arc::clone(&self.0.parts), row.clone(), publish);
         self.0.tasks.spawn(supervisor.serve(inbox, self.0.ending.clone()));
         members.insert(row.name.clone(), Member { row, orders, status });

@@ -3,11 +3,15 @@
 //! Knows nothing of miners, drivers or HTTP beyond the plain data it keeps.
 
 mod audit;
+mod catalogue;
 mod driver_storage;
 mod miner;
 mod open;
+mod pool;
+mod profile;
 mod run;
 mod token;
+mod wallet;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -15,11 +19,14 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 pub use audit::AuditEntry;
+pub use catalogue::Catalogue;
 pub use driver_storage::StorageLimit;
 pub use miner::MinerRow;
 pub use open::SetAside;
+pub use pool::PoolRow;
 pub use run::RunRow;
 pub use token::TokenRow;
+pub use wallet::WalletRow;
 
 /// Jobs that may wait for the database before callers have to wait for a place.
 const QUEUE: usize = 256;

@@ -6,6 +6,8 @@ mod faulty;
 mod files;
 mod gate;
 mod input;
+mod pools;
+mod profiles;
 mod reading;
 mod wire;
 

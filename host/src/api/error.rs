@@ -9,7 +9,12 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{drivers::call::CallError, keepers, miners, releases, store};
+use crate::{
+    drivers::call::CallError,
+    keepers,
+    miners::{self, Fault, Kind},
+    releases, store,
+};
 
 /// Longest sentence of an error, in characters.
 const LONGEST: usize = 1000;
@@ -96,6 +101,7 @@ impl From<miners::Error> for ApiError {
             E::NoProgram(_) => (StatusCode::BAD_REQUEST, "NOT_INSTALLED"),
             E::Driver(error) => of_call(error),
             E::Config(_) => (StatusCode::BAD_REQUEST, "INVALID_CONFIG"),
+            E::Profile(fault) => of_fault(fault),
             E::Plan(_) => (StatusCode::INTERNAL_SERVER_ERROR, "PLAN_REFUSED"),
             E::Unsupported(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
             E::Invalid(_) => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
@@ -112,6 +118,30 @@ impl From<miners::Error> for ApiError {
             tracing::error!(code, %error, "a request failed");
         }
         Self::new(status, code, error.to_string())
+    }
+}
+
+fn of_fault(fault: &Fault) -> (StatusCode, &'static str) {
+    let of = |codes: [&'static str; 3], kind: &Kind| match kind {
+        Kind::Profile => codes[0],
+        Kind::Wallet => codes[1],
+        Kind::Pool => codes[2],
+    };
+    match fault {
+        Fault::Missing { kind, .. } => {
+            let codes = ["PROFILE_NOT_FOUND", "WALLET_NOT_FOUND", "POOL_NOT_FOUND"];
+            (StatusCode::NOT_FOUND, of(codes, kind))
+        }
+        Fault::Taken { kind, .. } => {
+            (StatusCode::CONFLICT, of(["PROFILE_EXISTS", "WALLET_EXISTS", "POOL_EXISTS"], kind))
+        }
+        Fault::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "CHANGED"),
+        Fault::Used { .. } | Fault::Breaks { .. } => (StatusCode::CONFLICT, "IN_USE"),
+        Fault::Field(field) if field.path.starts_with("config") => {
+            (StatusCode::BAD_REQUEST, "INVALID_CONFIG")
+        }
+        Fault::Config(_) => (StatusCode::BAD_REQUEST, "INVALID_CONFIG"),
+        Fault::Field(_) => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
     }
 }
 

@@ -81,19 +81,43 @@ pub(crate) async fn available(State(api): State<Api>) -> Json<Vec<Available>> {
 pub(crate) struct NewMinerBody {
     name: Option<MinerName>,
     #[serde(rename = "type")]
-    driver: DriverId,
-    #[serde(default)]
-    config: Config,
-    #[serde(default)]
-    restart: RestartPolicy,
+    driver: Option<DriverId>,
+    config: Option<Config>,
+    restart: Option<RestartPolicy>,
+    /// Id or name of a profile, instead of type, config and restart.
+    profile: Option<String>,
 }
 
 pub(crate) async fn create(
     State(api): State<Api>,
     Body(body): Body<NewMinerBody>,
 ) -> Result<Response, ApiError> {
-    let NewMinerBody { name, driver, config, restart } = body;
-    let view = api.0.miners.create(NewMiner { name, driver, config, restart }).await?;
+    let NewMinerBody { name, driver, config, restart, profile } = body;
+    let view = match (driver, profile) {
+        (Some(driver), None) => {
+            let (config, restart) = (config.unwrap_or_default(), restart.unwrap_or_default());
+            api.0.miners.create(NewMiner { name, driver, config, restart }).await?
+        }
+        (None, Some(profile)) => {
+            for (field, is_set) in [("config", config.is_some()), ("restart", restart.is_some())] {
+                if is_set {
+                    let told = format!("{field}: the profile says this: leave one of them out");
+                    return Err(ApiError::bad_request(told));
+                }
+            }
+            api.0.miners.create_from_profile(&profile, name).await?
+        }
+        (Some(_), Some(_)) => {
+            return Err(ApiError::bad_request(
+                "type: the profile says this: leave one of them out",
+            ));
+        }
+        (None, None) => {
+            return Err(ApiError::bad_request(
+                "the body cannot be used: missing field `type`, or profile instead of it",
+            ));
+        }
+    };
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     drivers::{call::CallError, schema::ConfigError},
     keepers,
+    miners::profiles::fault::Fault,
     model::{
         name::{DriverId, MinerName},
         plan::BadPlan,
@@ -58,6 +59,9 @@ pub enum Error {
     /// The configuration does not match the driver's schema.
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// A profile, a wallet or a pool cannot be as asked.
+    #[error(transparent)]
+    Profile(#[from] Fault),
     /// The driver's plan does something that it must not.
     #[error(transparent)]
     Plan(#[from] BadPlan),

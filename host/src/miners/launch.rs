@@ -16,6 +16,10 @@ use crate::{
     keepers::run::Run,
     miners::{
         Error, Parts, facts,
+        profiles::{
+            apply::{Applied, apply},
+            fault::Fault,
+        },
         record::{self, Record},
     },
     model::{
@@ -27,29 +31,72 @@ use crate::{
 
 /// A plan that was checked and not yet carried out.
 pub(crate) struct Planned {
-    pub(crate) run: RunId,
-    pub(crate) launch: Launch,
     pub(crate) plan: ProcessPlan,
     pub(crate) stop: StopPlan,
+    pub(crate) draft: Draft,
+}
+
+/// What a driver is asked with.
+pub(crate) struct Draft {
+    pub(crate) run: RunId,
+    pub(crate) launch: Launch,
+    /// What the miner's profile says now.
+    pub(crate) applied: Applied,
+    /// The configuration with the driver's defaults.
+    pub(crate) config: Config,
 }
 
 impl Planned {
+    pub(crate) fn run(&self) -> &RunId {
+        &self.draft.run
+    }
+
+    pub(crate) fn launch(&self) -> &Launch {
+        &self.draft.launch
+    }
+
     pub(crate) fn view(&self) -> PlanView {
-        plan::view(&self.plan, &self.launch)
+        plan::view(&self.plan, self.launch())
     }
 }
 
 /// Asks the driver how `row` would be run now. Changes nothing.
 pub(crate) async fn plan(parts: &Parts, row: &MinerRow) -> Result<Planned, Error> {
     let driver = parts.driver(&row.driver)?;
-    let config = driver.complete(&row.config)?;
-    let program = parts.options.programs.find(&driver).await?;
+    let program = parts.options.programs.find(&driver).await;
+    let draft = draft(parts, row, &driver, program.as_ref().ok().cloned().flatten()).await?;
+    program?;
+    finish(&driver, row, draft).await
+}
+
+/// What the driver of `row` would be asked with now.
+pub(crate) async fn draft(
+    parts: &Parts,
+    row: &MinerRow,
+    driver: &Driver,
+    program: Option<Installed>,
+) -> Result<Draft, Error> {
     let run = RunId::random();
     let launch = launch(parts, row, &run, program)?;
-    let plan = ask(&driver, row, &config, &launch).await?;
-    plan::check(&plan, &launch)?;
-    let stop = driver.instance(Some(&row.name)).await?.stop(launch.clone()).await?;
-    Ok(Planned { run, launch, plan, stop })
+    let applied = apply(parts, row, driver, &launch).await?;
+    let config = driver.complete(&applied.config).map_err(|error| match applied.made_of {
+        Some(_) => Error::Profile(Fault::Config(error)),
+        None => error.into(),
+    })?;
+    Ok(Draft { run, launch, applied, config })
+}
+
+/// Asks the driver for a plan and checks it.
+pub(crate) async fn finish(
+    driver: &Driver,
+    row: &MinerRow,
+    draft: Draft,
+) -> Result<Planned, Error> {
+    let mut plan = ask(driver, row, &draft.config, &draft.launch).await?;
+    plan::check(&plan, &draft.launch)?;
+    plan.secrets.extend(draft.applied.secrets.iter().cloned());
+    let stop = driver.instance(Some(&row.name)).await?.stop(draft.launch.clone()).await?;
+    Ok(Planned { plan, stop, draft })
 }
 
 async fn ask(
@@ -120,7 +167,7 @@ pub(crate) async fn carry_out(
 ) -> Result<Run, Error> {
     let folder = parts.folder(&row.name);
     prepare(&folder, planned).map_err(|source| Error::Io {
-        what: format!("prepare the folder {}", planned.launch.run_dir.display()),
+        what: format!("prepare the folder {}", planned.launch().run_dir.display()),
         source,
     })?;
     Record::new(row, planned)
@@ -128,7 +175,7 @@ pub(crate) async fn carry_out(
         .map_err(|source| Error::Io { what: format!("write {}", folder.display()), source })?;
     let program = planned.plan.program.display().to_string();
     let noted =
-        parts.store.run_started(&row.name, &row.driver, &planned.run, program, now_ms).await;
+        parts.store.run_started(&row.name, &row.driver, planned.run(), program, now_ms).await;
     if let Err(error) = noted {
         // A line of history is not worth a miner that stands still.
         tracing::error!(miner = %row.name, %error, "cannot write down that a run begins");
@@ -138,14 +185,14 @@ pub(crate) async fn carry_out(
 
 /// An empty run folder with the plan's files, and the miner's lasting folder.
 fn prepare(folder: &Path, planned: &Planned) -> io::Result<()> {
-    let work = &planned.launch.run_dir;
+    let work = &planned.launch().run_dir;
     match fs::remove_dir_all(work) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     record::private_folder(folder)?;
     record::private_folder(work)?;
-    record::private_folder(&planned.launch.data_dir)?;
+    record::private_folder(&planned.launch().data_dir)?;
     for file in &planned.plan.files {
         let path = work.join(&file.path);
         record::private_folder(path.parent().unwrap_or(work))?;
@@ -156,12 +203,12 @@ fn prepare(folder: &Path, planned: &Planned) -> io::Result<()> {
 
 fn spec(row: &MinerRow, planned: &Planned) -> RunSpec {
     RunSpec {
-        run: planned.run.clone(),
+        run: planned.run().clone(),
         miner: row.name.clone(),
         program: planned.plan.program.clone(),
         args: planned.plan.args.clone(),
         env: environment(planned),
-        cwd: planned.launch.run_dir.clone(),
+        cwd: planned.launch().run_dir.clone(),
         console: planned.plan.console,
         stdin: planned.plan.stdin.clone(),
         stop: planned.stop.clone(),
@@ -180,7 +227,7 @@ fn environment(planned: &Planned) -> BTreeMap<String, String> {
         })
         .collect();
     env.entry("PATH".to_owned()).or_insert_with(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
-    env.insert("HOME".to_owned(), planned.launch.run_dir.display().to_string());
+    env.insert("HOME".to_owned(), planned.launch().run_dir.display().to_string());
     env.insert("TERM".to_owned(), "dumb".to_owned());
     env.extend(planned.plan.env.clone());
     env

@@ -10,6 +10,7 @@ use crate::{
     model::{
         miner::{Desired, MinerView, RunView},
         plan::PlanView,
+        restart::RestartPolicy,
         run::RunStatus,
         sample::Sample,
     },
@@ -73,12 +74,15 @@ pub(crate) struct Status {
     pub(crate) live: Option<(Live, bool)>,
     pub(crate) waiting: Option<Wait>,
     pub(crate) restarts: u32,
+    /// What happens when the program ends by itself, as of the last start.
+    pub(crate) restart: RestartPolicy,
 }
 
 impl Status {
     /// Before the first look.
-    pub(crate) fn unknown(desired: Desired) -> Self {
-        Self { desired, unsettled: true, live: None, waiting: None, restarts: 0 }
+    pub(crate) fn unknown(row: &MinerRow) -> Self {
+        let (desired, restart) = (row.desired, row.restart.clone());
+        Self { desired, unsettled: true, live: None, waiting: None, restarts: 0, restart }
     }
 
     /// The view of the miner `row`. `driver_missing` says why its driver cannot serve it, if so.
@@ -106,7 +110,8 @@ impl Status {
             driverless: driver_error.is_some(),
             run: self.live.as_ref().map(|(live, _)| live.view()),
             restarts: self.restarts,
-            restart: row.restart.clone(),
+            restart: self.restart.clone(),
+            profile_id: row.profile,
             stats,
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     model::{
         name::{DriverId, MinerName},
         plan::PlanView,
+        profile::ProfileId,
         restart::RestartPolicy,
     },
     store::MinerRow,
@@ -31,6 +32,8 @@ pub(crate) struct Record {
     pub(crate) driver: DriverId,
     pub(crate) config: Config,
     pub(crate) restart: RestartPolicy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<ProfileId>,
     pub(crate) created_at_ms: i64,
     pub(crate) launch: Launch,
     pub(crate) plan: PlanView,
@@ -41,14 +44,15 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn new(row: &MinerRow, planned: &Planned) -> Self {
         let mut secrets = planned.plan.secrets.clone();
-        secrets.push(planned.launch.api_token.clone());
+        secrets.push(planned.launch().api_token.clone());
         Self {
             name: row.name.clone(),
             driver: row.driver.clone(),
             config: row.config.clone(),
             restart: row.restart.clone(),
+            profile: row.profile,
             created_at_ms: row.created_at_ms,
-            launch: planned.launch.clone(),
+            launch: planned.launch().clone(),
             plan: planned.view(),
             secrets,
         }

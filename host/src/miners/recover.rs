@@ -35,6 +35,7 @@ pub(crate) async fn all(parts: &Parts) -> Result<Vec<MinerRow>, Error> {
             driver: record.driver,
             config: record.config,
             restart: record.restart,
+            profile: record.profile,
             desired: if running { Desired::Running } else { Desired::Stopped },
             created_at_ms: record.created_at_ms,
         };

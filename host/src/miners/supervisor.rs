@@ -281,6 +281,7 @@ impl Supervisor {
             live,
             waiting,
             restarts: self.restarts,
+            restart: self.row.restart.clone(),
         });
     }
 }

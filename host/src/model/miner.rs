@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     name::{DriverId, MinerName},
+    profile::ProfileId,
     restart::RestartPolicy,
 };
 
@@ -74,6 +75,9 @@ pub struct MinerView {
     pub restarts: u32,
     /// What happens when its program ends by itself.
     pub restart: RestartPolicy,
+    /// The profile that it was made from; it may be gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile_id: Option<ProfileId>,
     /// The last figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stats: Option<PerformanceMetrics>,

@@ -7,6 +7,7 @@ use crate::{
     model::{
         miner::Desired,
         name::{DriverId, MinerName},
+        profile::ProfileId,
         restart::RestartPolicy,
     },
     store::{Error, Store},
@@ -23,6 +24,9 @@ pub struct MinerRow {
     pub config: Config,
     /// What to do when its program ends by itself.
     pub restart: RestartPolicy,
+    /// The profile that it was made from, which decides configuration and restarts at each start
+    /// as long as there is such a profile.
+    pub profile: Option<ProfileId>,
     /// What the operator wants.
     pub desired: Desired,
     /// When it was made, in Unix milliseconds.
@@ -37,7 +41,7 @@ impl Store {
     pub async fn miners(&self) -> Result<Vec<MinerRow>, Error> {
         self.call(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT name, driver, config, restart, desired, created_at_ms
+                "SELECT name, driver, config, restart, desired, created_at_ms, profile
                  FROM miner ORDER BY name",
             )?;
             let mut rows = statement.query([])?;
@@ -62,18 +66,20 @@ impl Store {
             let config = serde_json::to_string(&row.config).unwrap_or_default();
             let restart = serde_json::to_string(&row.restart).unwrap_or_default();
             connection.execute(
-                "INSERT INTO miner (name, driver, config, restart, desired, created_at_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO miner (name, driver, config, restart, desired, created_at_ms, profile)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (name) DO UPDATE SET
                     driver = excluded.driver, config = excluded.config,
-                    restart = excluded.restart, desired = excluded.desired",
+                    restart = excluded.restart, desired = excluded.desired,
+                    profile = excluded.profile",
                 params![
                     row.name.as_str(),
                     row.driver.as_str(),
                     config,
                     restart,
                     row.desired.as_str(),
-                    row.created_at_ms
+                    row.created_at_ms,
+                    row.profile.map(|id| id.to_string())
                 ],
             )?;
             Ok(())
@@ -112,6 +118,7 @@ impl Store {
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<MinerRow> {
+    let profile: Option<String> = row.get(6)?;
     Ok(MinerRow {
         name: parsed(row, 0, |text| MinerName::new(text))?,
         driver: parsed(row, 1, |text| DriverId::new(text))?,
@@ -119,10 +126,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<MinerRow> {
         restart: parsed(row, 3, |text| serde_json::from_str(text))?,
         desired: parsed(row, 4, str::parse)?,
         created_at_ms: row.get(5)?,
+        profile: profile.as_deref().and_then(ProfileId::parse),
     })
 }
 
-fn parsed<T, E: std::error::Error + Send + Sync + 'static>(
+/// The text in `column`, read into what it stands for.
+pub(super) fn parsed<T, E: std::error::Error + Send + Sync + 'static>(
     row: &Row<'_>,
     column: usize,
     parse: impl FnOnce(&str) -> Result<T, E>,

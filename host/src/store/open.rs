@@ -12,7 +12,8 @@ use rusqlite::{Connection, ErrorCode};
 use crate::store::Error;
 
 /// Each step from one schema to the next; `user_version` counts the steps done.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_foundation.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_foundation.sql"), include_str!("migrations/0002_profiles.sql")];
 
 /// Where a damaged database went.
 #[derive(Clone, Debug, PartialEq, Eq)]

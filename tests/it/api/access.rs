@@ -54,6 +54,22 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("DELETE", "/miners/{name}/uninstall", ADMIN, 404),
     ("POST", "/miners/{name}/rollback", ADMIN, 409),
     ("GET", "/miners/{name}/versions", VIEW, 400),
+    ("GET", "/profiles", VIEW, 200),
+    ("POST", "/profiles", ADMIN, 400),
+    ("GET", "/profiles/{id}", VIEW, 404),
+    ("PUT", "/profiles/{id}", ADMIN, 400),
+    ("DELETE", "/profiles/{id}", ADMIN, 404),
+    ("POST", "/profiles/{id}/start", OPERATE, 404),
+    ("GET", "/wallets", VIEW, 200),
+    ("POST", "/wallets", ADMIN, 400),
+    ("GET", "/wallets/{name}", VIEW, 404),
+    ("PUT", "/wallets/{name}", ADMIN, 400),
+    ("DELETE", "/wallets/{name}", ADMIN, 404),
+    ("GET", "/pools", VIEW, 200),
+    ("POST", "/pools", ADMIN, 400),
+    ("GET", "/pools/{name}", VIEW, 404),
+    ("PUT", "/pools/{name}", ADMIN, 400),
+    ("DELETE", "/pools/{name}", ADMIN, 404),
 ];
 
 /// A client at the loopback address with `last` as its last byte: failures count for each alone.

@@ -13,6 +13,7 @@ use crate::{
         collector::{Collector, SharedFigures},
         launch,
         live::Live,
+        profiles::apply::Applied,
         record::Record,
         supervisor::{Connected, REPLAY_BYTES, State, Supervisor, Waiting},
         words::{self, Ending},
@@ -171,6 +172,7 @@ impl Supervisor {
     async fn launch(&mut self) -> Result<(), Error> {
         self.tell("miner.starting", json!({}));
         let planned = launch::plan(&self.parts, &self.row).await?;
+        self.take_on(&planned.draft.applied).await;
         // Before the program prints: its first lines tell what nothing tells again.
         let begin = self.parts.keepers.log(&self.row.name).end().unwrap_or_default();
         let now_ms = jiff::Timestamp::now().as_millisecond();
@@ -178,7 +180,7 @@ impl Supervisor {
             Ok(run) => run,
             Err(error) => {
                 let store = &self.parts.store;
-                drop(store.run_lost(&planned.run, now_ms, error.to_string()).await);
+                drop(store.run_lost(planned.run(), now_ms, error.to_string()).await);
                 return Err(error);
             }
         };
@@ -188,6 +190,19 @@ impl Supervisor {
         let record = Record::new(&self.row, &planned);
         self.connect(run, status, Some(record), begin);
         Ok(())
+    }
+
+    /// Keeps what the miner's profile says now: what it is started with if the profile goes.
+    async fn take_on(&mut self, applied: &Applied) {
+        if self.row.config == applied.config && self.row.restart == applied.restart {
+            return;
+        }
+        self.row.config = applied.config.clone();
+        self.row.restart = applied.restart.clone();
+        if let Err(error) = self.parts.store.put_miner(self.row.clone()).await {
+            // The folder of the miner has it too, and the profile is still there.
+            tracing::error!(miner = %self.row.name, %error, "cannot keep what the profile says");
+        }
     }
 
     async fn stop_run(&mut self) {
