@@ -19,6 +19,7 @@ mod recover;
 mod services;
 mod supervisor;
 mod talk;
+mod tell;
 mod tick;
 mod words;
 

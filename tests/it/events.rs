@@ -58,6 +58,12 @@ fn the_life_of_a_miner_is_told() {
     assert_eq!(started["data"]["pid"], host.program("rig-1"));
     let connected = stream.until("miner.connected");
     assert_eq!(connected["data"]["pool"], host.miner("rig-1")["stats"]["pool"]["url"]);
+    let stats = stream.until("miner.stats");
+    assert_eq!(
+        (&stats["data"]["name"], &stats["data"]["minerType"]),
+        (&json!("rig-1"), &json!("sim"))
+    );
+    assert!(stats["data"]["hashrate"].as_f64().is_some_and(|it| it > 0.0), "{stats}");
     host.ok("DELETE", "/miners/rig-1", &Value::Null);
     stream.until("miner.stopping");
     let stopped = stream.until("miner.stopped");

@@ -8,11 +8,12 @@ use std::sync::{
 };
 
 use adit_plugin_api::{ErrorKind, Launch, PerformanceMetrics, Phase, Probe};
+use serde_json::json;
 
 use crate::{
     drivers::{call::CallError, handle::Instance},
     keepers::log::{Cursor, Log},
-    miners::Parts,
+    miners::{Parts, tell::ToldPool},
     model::{
         name::{DriverId, MinerName},
         sightings::Sightings,
@@ -74,6 +75,7 @@ struct Seen {
     api_failure: Option<String>,
     /// Whether the API was never asked.
     is_new: bool,
+    pool: ToldPool,
 }
 
 /// The right to read a run's output, or to ask its API: at most one holds it.
@@ -121,6 +123,7 @@ impl Collector {
                 output_failure: None,
                 api_failure: None,
                 is_new: true,
+                pool: ToldPool::default(),
             }),
             is_reading: AtomicBool::new(false),
             is_asking: AtomicBool::new(false),
@@ -146,9 +149,14 @@ impl Collector {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show(&self, seen: &Seen) {
+    fn show(&self, seen: &mut Seen) {
+        let metrics = seen.sightings.complete(seen.api.clone());
+        if let Some(pool) = seen.pool.news(&metrics) {
+            let data = json!({ "name": self.miner, "minerType": self.driver, "pool": pool });
+            self.parts.events.publish("miner.connected", data);
+        }
         self.figures.set(Figures {
-            metrics: Some(seen.sightings.complete(seen.api.clone())),
+            metrics: Some(metrics),
             driver_error: seen.api_failure.clone().or_else(|| seen.output_failure.clone()),
             output_error: seen.sightings.error().map(str::to_owned),
         });
@@ -214,7 +222,7 @@ impl Turn {
             }
             Err(error) => seen.output_failure = Some(error.to_string()),
         }
-        collector.show(&seen);
+        collector.show(&mut seen);
         seen.sightings.phase() != before
     }
 
@@ -233,6 +241,6 @@ impl Turn {
         let mut seen = collector.seen();
         (seen.api, seen.api_failure) = (metrics, failure);
         seen.is_new = false;
-        collector.show(&seen);
+        collector.show(&mut seen);
     }
 }

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    miners::{Member, Miners, collector::Collector},
+    miners::{Member, Miners, collector::Collector, tell},
     model::sample::{Batch, Grid, Sample},
 };
 
@@ -136,6 +136,7 @@ impl Miners {
             asking.ask(&ticker.collectors());
             asking.wait().await;
             let batch = Batch { tick, grid, samples: self.samples(grid.at_ms(tick)) };
+            tell::stats(self.events(), &batch.samples);
             // Nobody may be listening.
             drop(ticker.0.batches.send(Arc::new(batch)));
         }
