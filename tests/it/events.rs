@@ -58,7 +58,10 @@ fn the_life_of_a_miner_is_told() {
     assert_eq!(started["data"]["pid"], host.program("rig-1"));
     let connected = stream.until("miner.connected");
     assert_eq!(connected["data"]["pool"], host.miner("rig-1")["stats"]["pool"]["url"]);
-    let stats = stream.until("miner.stats");
+    let mut stats = stream.until("miner.stats");
+    while stats["data"]["hashrate"].is_null() {
+        stats = stream.until("miner.stats");
+    }
     assert_eq!(
         (&stats["data"]["name"], &stats["data"]["minerType"]),
         (&json!("rig-1"), &json!("sim"))
