@@ -38,6 +38,8 @@ const MESSAGE_BYTES: usize = 8 << 10;
 const READ_BYTES: usize = 2 << 10;
 /// Longest that one message may take to be handed to the system.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
+/// Longest that a client is waited for that was told the end.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// Heartbeats that may stay unanswered.
 const SILENT_BEATS: u32 = 4;
 /// Messages that a client may send between two heartbeats.
@@ -110,8 +112,15 @@ impl Conversation {
     async fn hold(mut self) {
         if let Err(End(code, reason)) = self.talk().await {
             let close = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-            // The client may be gone.
-            drop(timeout(SEND_LIMIT, self.socket.send(Message::Close(Some(close)))).await);
+            let goodbye = async {
+                let mut sent = self.socket.send(Message::Close(Some(close))).await.is_ok();
+                // Closing with something unread would reset the connection, and the reason be lost.
+                while sent {
+                    sent = matches!(self.socket.recv().await, Some(Ok(_)));
+                }
+            };
+            // The client may be gone, or not listen.
+            drop(timeout(GOODBYE, goodbye).await);
         }
     }
 
