@@ -5,7 +5,11 @@ pub mod home;
 pub mod offline;
 mod port;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -13,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, Access, Api},
     app::home::{Home, HostLock, Notice},
-    drivers::{self, handle::Limits, registry::Drivers, search::Search},
-    keepers::{Binary, Keepers},
+    drivers::{self, hosting::Hosting, registry::Drivers, runner::Spawner, search::Search},
+    keepers::{self, Binary, Keepers},
     miners::{self, Events, Miners, Programs},
     releases::{self, Releases, Sources},
     settings::{self, Settings},
@@ -174,22 +178,25 @@ fn open_releases(settings: &Settings, home: &Home) -> Result<Releases, Error> {
     Ok(Releases::new(releases::Options { root: home.programs(), sources, limits })?)
 }
 
-async fn load_drivers(
-    settings: &Settings,
-    home: &Home,
-    store: &Store,
-    exe: &std::path::Path,
-) -> Drivers {
+async fn load_drivers(settings: &Settings, home: &Home, store: &Store, exe: &Path) -> Drivers {
     let search = Search::standard(settings.drivers.dirs.clone(), exe, home.path());
     let mut options = drivers::registry::Options::new(search, home.copies(), home.driver_data());
-    options.limits = Limits {
-        call: Duration::from_millis(settings.drivers.call_timeout_ms),
-        calls_at_once: settings.drivers.calls_at_once,
-        ..Limits::default()
+    options.limits = settings.drivers.limits();
+    options.tolerance = settings.drivers.tolerance();
+    options.hosting = Hosting {
+        spawner: Some(runner_spawner()),
+        isolation: settings.drivers.isolation.clone(),
+        rations: settings.drivers.rations(),
     };
     let store = store.clone();
     let services = move |driver: &_, miner: Option<&_>| miners::services(&store, driver, miner);
     Drivers::load(options, Arc::new(services)).await
+}
+
+/// Starts this binary again for a driver. Processes are the keepers' business, which drivers know
+/// nothing of.
+fn runner_spawner() -> Spawner {
+    Arc::new(|socket| keepers::spawn_runner(Path::new(Keepers::THIS_BINARY), socket))
 }
 
 fn host_name() -> String {

@@ -78,6 +78,9 @@ enum Command {
         /// The miner's state folder
         dir: PathBuf,
     },
+    /// Run one driver for a host; the host starts this itself
+    #[command(hide = true)]
+    DriverRunner,
 }
 
 /// Why a command failed.
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Up(up) => up::run(&cli.common, &up),
         Command::Keeper { dir } => return crate::keepers::keeper::main(&dir),
+        Command::DriverRunner => return crate::drivers::runner::child::main(),
         Command::Down(down) => block_on(down::run(&cli.common, &down)),
         Command::Miner(command) => block_on(miner::run(&cli.common, command)),
         Command::Install(install) => block_on(program::install(&cli.common, install)),

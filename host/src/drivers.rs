@@ -13,11 +13,14 @@ pub mod call;
 mod elf;
 pub mod handle;
 pub mod health;
+pub mod hosting;
 pub mod inspect;
 #[expect(unsafe_code, reason = "mapping a library and reading what it exports is unsafe")]
 pub mod load;
+pub mod news;
 pub mod preflight;
 pub mod registry;
+pub mod runner;
 pub mod schema;
 pub mod search;
 mod text;

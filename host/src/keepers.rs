@@ -32,6 +32,7 @@ pub mod run;
 mod sys;
 
 pub use binary::Binary;
+pub use process::spawn_runner;
 pub(crate) use sys::end_with_reader;
 
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};

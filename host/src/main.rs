@@ -1,4 +1,5 @@
-//! The `adit` binary: the host, its command line, and the keeper that owns a run.
+//! The `adit` binary: the host, its command line, the keeper that owns a run, and the runner of
+//! a driver.
 
 use std::{path::Path, process::ExitCode};
 
@@ -7,6 +8,7 @@ fn main() -> ExitCode {
     match (args.next(), args.next()) {
         // Before anything else: a keeper must stay small and forks while it has one thread.
         (Some(word), Some(dir)) if word == "keeper" => adit::keepers::keeper::main(Path::new(&dir)),
+        (Some(word), None) if word == "driver-runner" => adit::drivers::runner::child::main(),
         _ => adit::cli::main(),
     }
 }

@@ -1,5 +1,6 @@
 //! What the operator can set: a TOML file, then the environment, then flags.
 
+mod drivers;
 mod events;
 
 use std::{
@@ -9,9 +10,9 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
-
+pub use drivers::DriverSettings;
 pub use events::EventSettings;
+use serde::Deserialize;
 
 use crate::{model::name::DriverId, releases::Sources};
 
@@ -52,18 +53,6 @@ pub struct ApiSettings {
     /// Allow an address beyond loopback although the connection is not encrypted: whoever can
     /// listen on the network can then read tokens and wallets.
     pub plain_http_beyond_loopback: bool,
-}
-
-/// Where drivers are and how long they may think.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DriverSettings {
-    /// Folders to search before the standard ones.
-    pub dirs: Vec<PathBuf>,
-    /// Limit of one call to a driver, in milliseconds.
-    pub call_timeout_ms: u64,
-    /// Calls to one driver that may be under way at once.
-    pub calls_at_once: usize,
 }
 
 /// Where programs are downloaded from: GitHub, a mirror of it, or a server at the site.
@@ -114,12 +103,6 @@ impl Default for ApiSettings {
             origins: Vec::new(),
             plain_http_beyond_loopback: false,
         }
-    }
-}
-
-impl Default for DriverSettings {
-    fn default() -> Self {
-        Self { dirs: Vec::new(), call_timeout_ms: 5_000, calls_at_once: 3 }
     }
 }
 
@@ -212,13 +195,12 @@ impl Settings {
         for (name, value, least, most) in [
             ("miners.stats_interval_ms", self.miners.stats_interval_ms, 100, 3_600_000),
             ("miners.output_interval_ms", self.miners.output_interval_ms, 50, 60_000),
-            ("drivers.call_timeout_ms", self.drivers.call_timeout_ms, 100, 600_000),
-            ("drivers.calls_at_once", self.drivers.calls_at_once as u64, 1, 64),
         ] {
             if !(least..=most).contains(&value) {
                 return wrong(format!("{name} {value}: write {least} to {most}"));
             }
         }
+        self.drivers.check().map_err(Error::Value)?;
         self.events.check().map_err(Error::Value)
     }
 

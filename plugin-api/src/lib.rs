@@ -131,6 +131,8 @@ pub mod manifest;
 mod millis;
 mod miner;
 mod object;
+#[doc(hidden)]
+pub mod question;
 mod remote;
 mod stats;
 mod talk;

@@ -1,7 +1,6 @@
 //! The host's side: an object of a driver with std types again.
 
-use abi_stable::std_types::{RString, Tuple2};
-use serde::de::DeserializeOwned;
+use abi_stable::std_types::{RStr, RString, Tuple2};
 
 use crate::{
     Command, CommandPlan, Config, Context, Description, Error, HttpRequest, HttpResponse,
@@ -9,9 +8,9 @@ use crate::{
     StartPlan, StopPlan, Target,
     abi::{AbiError, AbiResult, DriverModule_Ref, MinerObject},
     guard::guard,
-    limits::{check_size, cut},
+    limits::cut,
+    question::{self, Entry, Parts, Question},
     remote::host_object,
-    wire::{self, ContextHead, decode, encode},
 };
 
 /// An object of a driver as the host holds it: the questions of [`crate::Miner`], asked across the
@@ -29,9 +28,8 @@ impl DriverObject {
     /// # Errors
     /// The driver's own reason, or a panic.
     pub fn create(module: DriverModule_Ref, context: &Context) -> Result<Self> {
-        let Context { driver, miner, data_dir, host } = context.clone();
-        let head = encode("the context", &ContextHead { driver, miner, data_dir })?;
-        let host = host_object(host.services().clone());
+        let head = question::context(context)?;
+        let host = host_object(context.host.services().clone());
         ask("create", || module.create()(host, head.as_str().into())).map(Self)
     }
 
@@ -40,7 +38,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn describe(&self) -> Result<Description> {
-        read("description", ask("describe", || self.0.describe()))
+        self.answer(&question::describe())
     }
 
     /// Where the driver's program comes from and what proves it.
@@ -48,8 +46,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn install(&self, target: &Target) -> Result<InstallPlan> {
-        let target = encode("the target", target)?;
-        read("install plan", ask("install", || self.0.install(target.as_str().into())))
+        self.answer(&question::install(target)?)
     }
 
     /// Cleans up beyond the files that the host removes.
@@ -57,8 +54,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn uninstall(&self, installed: &Installed) -> Result<()> {
-        let installed = encode("the installed program", installed)?;
-        ask("uninstall", || self.0.uninstall(installed.as_str().into()))
+        self.answer(&question::uninstall(installed)?)
     }
 
     /// Reads the program's version from its own text.
@@ -66,9 +62,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn version(&self, output: &str) -> Result<String> {
-        let version = ask("version", || self.0.version(output.into()))?;
-        check_size("the driver's version", version.len())?;
-        Ok(version.into())
+        self.answer(&question::version(output))
     }
 
     /// Plans a run.
@@ -76,10 +70,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn start(&self, config: &Config, launch: &Launch) -> Result<StartPlan> {
-        let config = encode("the configuration", config)?;
-        let launch = text(launch)?;
-        let plan = ask("start", || self.0.start(config.as_str().into(), launch.as_str().into()));
-        read("start plan", plan)
+        self.answer(&question::start(config, launch)?)
     }
 
     /// How to end a run.
@@ -87,8 +78,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn stop(&self, launch: &Launch) -> Result<StopPlan> {
-        let launch = text(launch)?;
-        read("stop plan", ask("stop", || self.0.stop(launch.as_str().into())))
+        self.answer(&question::stop(launch)?)
     }
 
     /// How to ask a running miner for its figures.
@@ -96,8 +86,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn probes(&self, launch: &Launch) -> Result<Vec<Probe>> {
-        let launch = text(launch)?;
-        read("list of probes", ask("probes", || self.0.probes(launch.as_str().into())))
+        self.answer(&question::probes(launch)?)
     }
 
     /// Makes figures from replies.
@@ -105,12 +94,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn stats(&self, launch: &Launch, replies: &[Reply]) -> Result<PerformanceMetrics> {
-        let launch = text(launch)?;
-        let (heads, bodies) = wire::encode_replies(replies)?;
-        let metrics = ask("stats", || {
-            self.0.stats(launch.as_str().into(), heads.as_str().into(), bodies.as_slice().into())
-        });
-        read("metrics", metrics)
+        self.answer(&question::stats(launch, replies)?)
     }
 
     /// What lines of output say. An observation of a newer kind is
@@ -122,10 +106,7 @@ impl DriverObject {
         if lines.is_empty() {
             return Ok(Vec::new());
         }
-        let joined = lines.join("\n");
-        let seen = ask("output", || self.0.output(joined.as_str().into()))?;
-        check_size("the driver's list of observations", seen.len())?;
-        wire::decode_observations("the driver's list of observations", &seen)
+        self.answer(&question::output(lines))
     }
 
     /// How to carry out a command.
@@ -133,11 +114,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn command(&self, command: &Command, launch: &Launch) -> Result<CommandPlan> {
-        let command = encode("the command", command)?;
-        let launch = text(launch)?;
-        let plan =
-            ask("command", || self.0.command(command.as_str().into(), launch.as_str().into()));
-        read("command plan", plan)
+        self.answer(&question::command(command, launch)?)
     }
 
     /// Answers a REST request.
@@ -145,12 +122,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn request(&self, request: &HttpRequest) -> Result<HttpResponse> {
-        let head = wire::encode_request(request)?;
-        let Tuple2(head, body) = ask("request", || {
-            self.0.request(head.as_str().into(), request.body.as_slice().into())
-        })?;
-        check_size("the driver's response", head.len().saturating_add(body.len()))?;
-        wire::decode_response("the driver's response", &head, body.into())
+        self.answer(&question::request(request)?)
     }
 
     /// Answers a message from a peer.
@@ -158,9 +130,7 @@ impl DriverObject {
     /// # Errors
     /// As said at the type.
     pub fn message(&self, from: &PeerId, payload: &[u8]) -> Result<Vec<u8>> {
-        let answer = ask("message", || self.0.message(from.0.as_str().into(), payload.into()))?;
-        check_size("the driver's answer", answer.len())?;
-        Ok(answer.into())
+        self.answer(&question::message(from, payload))
     }
 
     /// Whether the driver can do its work now.
@@ -177,9 +147,76 @@ impl DriverObject {
     /// [`crate::ErrorKind::Unsupported`] when the driver does not know it.
     #[doc(hidden)]
     pub fn call(&self, method: &str, params: &str) -> Result<String> {
-        let reply = ask("call", || self.0.call(method.into(), params.into()))?;
-        check_size("the driver's reply", reply.len())?;
-        Ok(reply.into())
+        self.answer(&question::call(method, params))
+    }
+
+    /// Puts a question and reads the answer.
+    ///
+    /// # Errors
+    /// As said at the type.
+    #[doc(hidden)]
+    pub fn answer<T>(&self, question: &Question<T>) -> Result<T> {
+        question.reader()(self.put(question.entry, &question.parts)?)
+    }
+
+    /// Puts a question that is texts and bytes already, and returns the answer as such.
+    ///
+    /// # Errors
+    /// The driver's own reason, a panic, or a part that is missing or no text.
+    #[doc(hidden)]
+    pub fn put(&self, entry: Entry, parts: &[Vec<u8>]) -> Result<Parts> {
+        let [one, two, three] = [0, 1, 2].map(|at| parts.get(at).map_or(&[][..], Vec::as_slice));
+        let text = |part| {
+            let text = str::from_utf8(part);
+            text.map(RStr::from).map_err(|_| Error::failed("a part of the question is no UTF-8"))
+        };
+        let name = entry.name();
+        let text_of = |reply: RString| vec![String::from(reply).into_bytes()];
+        let one_text = |call: &dyn Fn(RStr<'_>) -> AbiResult<RString>| {
+            let one = text(one)?;
+            ask(name, || call(one)).map(text_of)
+        };
+        let object = &self.0;
+        match entry {
+            Entry::Describe => ask(name, || object.describe()).map(text_of),
+            Entry::Install => one_text(&|target| object.install(target)),
+            Entry::Version => one_text(&|output| object.version(output)),
+            Entry::Stop => one_text(&|launch| object.stop(launch)),
+            Entry::Probes => one_text(&|launch| object.probes(launch)),
+            Entry::Output => one_text(&|lines| object.output(lines)),
+            Entry::Start => one_text(&|config| match text(two) {
+                Ok(launch) => object.start(config, launch),
+                Err(error) => AbiResult::RErr(error.into()),
+            }),
+            Entry::Command => one_text(&|command| match text(two) {
+                Ok(launch) => object.command(command, launch),
+                Err(error) => AbiResult::RErr(error.into()),
+            }),
+            Entry::Call => one_text(&|method| match text(two) {
+                Ok(params) => object.call(method, params),
+                Err(error) => AbiResult::RErr(error.into()),
+            }),
+            Entry::Stats => one_text(&|launch| match text(two) {
+                Ok(heads) => object.stats(launch, heads, three.into()),
+                Err(error) => AbiResult::RErr(error.into()),
+            }),
+            Entry::Uninstall => {
+                let installed = text(one)?;
+                ask(name, || object.uninstall(installed)).map(|()| Vec::new())
+            }
+            Entry::Request => {
+                let head = text(one)?;
+                let Tuple2(head, body) = ask(name, || object.request(head, two.into()))?;
+                Ok(vec![String::from(head).into_bytes(), body.into()])
+            }
+            Entry::Message => {
+                let from = text(one)?;
+                ask(name, || object.message(from, two.into())).map(|answer| vec![answer.into()])
+            }
+            Entry::IsHealthy => {
+                ask(name, || object.is_healthy()).map(|healthy| vec![vec![u8::from(healthy)]])
+            }
+        }
     }
 }
 
@@ -198,17 +235,6 @@ fn ask<T>(entry: &'static str, call: impl FnOnce() -> AbiResult<T>) -> Result<T>
 fn shorten(error: AbiError) -> Error {
     let error = Error::from(error);
     Error { message: cut(&error.message).to_owned(), ..error }
-}
-
-fn text(launch: &Launch) -> Result<String> {
-    encode("the launch", launch)
-}
-
-fn read<T: DeserializeOwned>(what: &str, reply: Result<RString>) -> Result<T> {
-    let reply = reply?;
-    let what = format!("the driver's {what}");
-    check_size(&what, reply.len())?;
-    decode(&what, &reply)
 }
 
 #[cfg(test)]

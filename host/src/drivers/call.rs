@@ -20,6 +20,7 @@ use std::{
 };
 
 use adit_plugin_api::{Error, ErrorKind};
+use serde_json::json;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinError,
@@ -27,7 +28,8 @@ use tokio::{
 };
 
 use crate::drivers::{
-    health::{Health, Record},
+    health::{Health, Quarantine, Record, Tolerance},
+    news::News,
     text::panic_message,
 };
 
@@ -76,6 +78,28 @@ pub enum CallError {
         /// How many calls.
         stuck: usize,
     },
+    /// The driver's process ended before it answered, or cannot be started.
+    #[error("{cause}")]
+    Ended {
+        /// The entry point.
+        op: &'static str,
+        /// How it ended.
+        cause: String,
+    },
+    /// The driver failed too often and is not asked until it is cleared.
+    #[error(
+        "the driver is in quarantine since {} after {} failures, the last: {}; see to it and then \
+         run: adit driver clear {id}", .quarantine.since.strftime("%F %T UTC"),
+        .quarantine.count, .quarantine.reason
+    )]
+    Quarantined {
+        /// The entry point.
+        op: &'static str,
+        /// The driver.
+        id: String,
+        /// Since when and why.
+        quarantine: Box<Quarantine>,
+    },
 }
 
 impl CallError {
@@ -86,11 +110,13 @@ impl CallError {
             | Self::Panicked { op, .. }
             | Self::Deadline { op, .. }
             | Self::Busy { op, .. }
-            | Self::Wedged { op, .. } => op,
+            | Self::Wedged { op, .. }
+            | Self::Ended { op, .. }
+            | Self::Quarantined { op, .. } => op,
         }
     }
 
-    fn from_driver(op: &'static str, error: Error) -> Self {
+    pub(crate) fn from_driver(op: &'static str, error: Error) -> Self {
         match error.kind {
             ErrorKind::Panicked => Self::Panicked { op, message: error.message },
             kind => Self::Refused { op, kind, message: error.message },
@@ -120,6 +146,7 @@ pub(crate) struct Caller(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    options: CallerOptions,
     most: usize,
     permits: Arc<Semaphore>,
     /// How many calls missed their deadline and have not returned.
@@ -127,20 +154,85 @@ struct Shared {
     record: Record,
 }
 
+/// How a driver is called.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallerOptions {
+    /// The driver.
+    pub(crate) id: String,
+    /// How many failures it is forgiven.
+    pub(crate) tolerance: Tolerance,
+    /// Whether what never returns is ended from outside, so that waiting for it makes sense.
+    pub(crate) is_killable: bool,
+    /// Who hears of it when it fails.
+    pub(crate) news: News,
+}
+
 impl Caller {
     /// At most `most` calls at a time; 0 counts as 1.
-    pub(crate) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize, options: CallerOptions) -> Self {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Self(Arc::new(Shared {
             most,
             permits: Arc::new(Semaphore::new(most)),
             stuck: watch::Sender::new(0),
-            record: Record::default(),
+            record: Record::new(options.tolerance),
+            options,
         }))
     }
 
     pub(crate) fn health(&self) -> Health {
         self.0.record.read(*self.0.stuck.borrow())
+    }
+
+    /// Why the driver is not asked any more, if so.
+    pub(crate) fn quarantine(&self) -> Option<Quarantine> {
+        self.0.record.quarantine()
+    }
+
+    /// Whether as many calls never returned as there may be.
+    pub(crate) fn is_wedged(&self) -> bool {
+        *self.0.stuck.borrow() >= self.0.most
+    }
+
+    /// Refuses a call while the driver is in quarantine.
+    pub(crate) fn check(&self, op: &'static str) -> Result<(), CallError> {
+        self.quarantine().map_or(Ok(()), |quarantine| {
+            let (id, quarantine) = (self.0.options.id.clone(), Box::new(quarantine));
+            Err(CallError::Quarantined { op, id, quarantine })
+        })
+    }
+
+    /// Counts a call that ended like this.
+    pub(crate) fn noted<T>(&self, result: Result<T, CallError>) -> Result<T, CallError> {
+        self.begin_quarantine(self.0.record.note(&result));
+        result
+    }
+
+    /// Counts an end of the driver's process.
+    pub(crate) fn crashed(&self, cause: &str) {
+        let Shared { options, record, .. } = &*self.0;
+        tracing::warn!(driver = options.id, cause, "a driver's process ended");
+        options.news.tell("driver.failed", json!({ "id": options.id, "cause": cause }));
+        self.begin_quarantine(record.crashed(cause));
+    }
+
+    fn begin_quarantine(&self, begun: Option<Quarantine>) {
+        let Some(quarantine) = begun else { return };
+        let CallerOptions { id, news, .. } = &self.0.options;
+        let Quarantine { count, reason, .. } = &quarantine;
+        tracing::error!(driver = id, count, reason, "a driver is in quarantine");
+        news.tell("driver.quarantined", json!({ "id": id, "quarantine": quarantine }));
+    }
+
+    /// A call missed its deadline. Returns whether none is left that could return.
+    pub(crate) fn is_late(&self) -> bool {
+        self.0.stuck.send_modify(|stuck| *stuck += 1);
+        self.is_wedged()
+    }
+
+    /// A call that missed its deadline is over.
+    pub(crate) fn returned(&self) {
+        self.0.stuck.send_modify(|stuck| *stuck -= 1);
     }
 
     /// Runs `work` on a blocking thread. Waits at most `limit` for a permit and then at most
@@ -153,19 +245,18 @@ impl Caller {
         limit: Duration,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, CallError> {
+        self.check(op)?;
         let permit = self.permit(op, limit).await?;
         let caller = self.clone();
         // A task of its own, so that a caller that goes away does not leave a call that nobody
         // would notice to be stuck.
-        let watching = tokio::spawn(async move {
-            let result = caller.watch(op, limit, permit, work).await;
-            caller.0.record.note(&result);
-            result
-        });
+        let watching =
+            tokio::spawn(async move { caller.noted(caller.watch(op, limit, permit, work).await) });
         watching.await.unwrap_or_else(|error| Err(CallError::from_join(op, error)))
     }
 
-    async fn permit(
+    /// Waits for the right to make a call.
+    pub(crate) async fn permit(
         &self,
         op: &'static str,
         limit: Duration,
@@ -174,7 +265,7 @@ impl Caller {
         let acquire = timeout(limit, Arc::clone(&self.0.permits).acquire_owned());
         tokio::select! {
             biased;
-            all = stuck.wait_for(|stuck| *stuck >= self.0.most) => {
+            all = stuck.wait_for(|stuck| *stuck >= self.0.most), if !self.0.options.is_killable => {
                 Err(CallError::Wedged { op, stuck: all.map_or(self.0.most, |stuck| *stuck) })
             }
             permit = acquire => match permit {
@@ -200,7 +291,7 @@ impl Caller {
         });
         let Ok(ended) = timeout(limit, task).await else {
             if state.compare_exchange(FLYING, LATE, AcqRel, Acquire).is_ok() {
-                self.0.stuck.send_modify(|stuck| *stuck += 1);
+                self.is_late();
             }
             return Err(CallError::Deadline { op, after: limit });
         };
@@ -223,110 +314,10 @@ struct Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if self.state.swap(LANDED, AcqRel) == LATE {
-            self.caller.0.stuck.send_modify(|stuck| *stuck -= 1);
+            self.caller.returned();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    const SHORT: Duration = Duration::from_millis(20);
-    const LONG: Duration = Duration::from_secs(60);
-
-    async fn stick(caller: &Caller, gate: mpsc::Receiver<()>) {
-        let result = caller.call("stats", SHORT, move || Ok(gate.recv().is_ok())).await;
-        assert_eq!(result, Err(CallError::Deadline { op: "stats", after: SHORT }));
-    }
-
-    #[tokio::test]
-    async fn calls_that_never_return_wedge_the_driver_until_they_do() {
-        let caller = Caller::new(2);
-        let ((open_one, one), (open_two, two)) = (mpsc::channel(), mpsc::channel());
-        stick(&caller, one).await;
-        assert_eq!(caller.call("stats", LONG, || Ok(1)).await, Ok(1), "one permit is left");
-        stick(&caller, two).await;
-        // LONG: the refusal does not wait for a permit.
-        let refused = caller.call("start", LONG, || Ok(())).await;
-        assert_eq!(refused, Err(CallError::Wedged { op: "start", stuck: 2 }));
-        let health = caller.health();
-        assert_eq!((health.calls, health.failures, health.timeouts, health.stuck), (3, 2, 2, 2));
-
-        drop(open_one);
-        let mut stuck = caller.0.stuck.subscribe();
-        timeout(LONG, stuck.wait_for(|stuck| *stuck == 1)).await.unwrap().unwrap();
-        assert_eq!(caller.call("stats", LONG, || Ok(2)).await, Ok(2));
-        drop(open_two);
-        timeout(LONG, stuck.wait_for(|stuck| *stuck == 0)).await.unwrap().unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_caller_that_waits_for_a_permit_learns_of_the_wedge() {
-        let caller = Caller::new(1);
-        let (open, gate) = mpsc::channel();
-        let waiting = caller.clone();
-        let (first, second) =
-            tokio::join!(stick(&caller, gate), waiting.call("stop", LONG, || Ok(())));
-        assert_eq!(((), second), (first, Err(CallError::Wedged { op: "stop", stuck: 1 })));
-        drop(open);
-    }
-
-    #[tokio::test]
-    async fn more_callers_than_permits_take_turns() {
-        let caller = Caller::new(3);
-        let calls = (0..100).map(|number| {
-            let caller = caller.clone();
-            tokio::spawn(async move { caller.call("stats", LONG, move || Ok(number)).await })
-        });
-        for (number, call) in calls.collect::<Vec<_>>().into_iter().enumerate() {
-            assert_eq!(call.await.unwrap(), Ok(number));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_caller_that_goes_away_leaves_a_call_that_is_counted() {
-        let caller = Caller::new(1);
-        let (open, gate) = mpsc::channel::<()>();
-        let (began, begun) = tokio::sync::oneshot::channel();
-        let call = caller.call("stats", SHORT, move || {
-            began.send(()).unwrap();
-            Ok(gate.recv().is_ok())
-        });
-        tokio::select! {
-            _ = call => panic!("the gate is shut"),
-            begun = begun => begun.unwrap(),
-        }
-        let mut stuck = caller.0.stuck.subscribe();
-        timeout(LONG, stuck.wait_for(|stuck| *stuck == 1)).await.unwrap().unwrap();
-        drop(open);
-    }
-
-    #[tokio::test]
-    async fn refusals_are_no_failures_and_panics_are() {
-        let caller = Caller::new(1);
-        let refused = caller.call("start", LONG, || Err::<(), _>(Error::invalid("field x"))).await;
-        assert_eq!(refused.unwrap_err().to_string(), "field x");
-        assert_eq!(caller.health().failures, 0);
-        let error = Error { kind: ErrorKind::Panicked, message: "the driver panicked".to_owned() };
-        caller.call("start", LONG, move || Err::<(), _>(error)).await.unwrap_err();
-        let own = caller.call("stop", LONG, || -> Result<(), Error> { panic!("of\nthe host") });
-        let own = own.await.unwrap_err().to_string();
-        assert_eq!(own, "the host panicked in stop: of the host");
-        let health = caller.health();
-        assert_eq!((health.calls, health.failures, health.panics), (3, 2, 2));
-        assert_eq!(health.last_failure.unwrap().op, "stop");
-    }
-
-    #[test]
-    fn a_stuck_call_does_not_keep_the_runtime_from_ending() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let (open, gate) = mpsc::channel();
-        runtime.block_on(stick(&Caller::new(1), gate));
-        // This test never ends when the runtime waits for the call.
-        runtime.shutdown_timeout(SHORT);
-        drop(open);
-    }
-}
+mod tests;

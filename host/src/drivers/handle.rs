@@ -1,25 +1,28 @@
 //! A loaded driver and its objects, as the rest of the host calls them.
 
+mod instance;
+
 use std::{
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    thread,
     time::Duration,
 };
 
 use adit_plugin_api::{
-    Command, CommandPlan, Config, Context, Description, DriverObject, Error, Host, HttpRequest,
-    HttpResponse, InstallPlan, Installed, Launch, Observation, PeerId, PerformanceMetrics, Probe,
-    Reply, Services, StartPlan, StopPlan, Target, abi::DriverModule_Ref, manifest::Manifest,
+    Config, Context, Description, Host, Services, abi::DriverModule_Ref, manifest::Manifest,
 };
+pub use instance::Instance;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use crate::{
     drivers::{
         call::{CallError, Caller},
-        health::Health,
+        handle::instance::Made,
+        health::{Health, Quarantine},
+        runner::{Runner, RunnerView},
         schema::{ConfigError, ConfigSchema},
     },
     model::{
@@ -74,22 +77,53 @@ pub(crate) struct Birth {
     pub(crate) sha256: String,
     /// The driver's own folder. It exists.
     pub(crate) data_dir: PathBuf,
-    pub(crate) module: DriverModule_Ref,
+    pub(crate) hosted: Hosted,
     pub(crate) caller: Caller,
     pub(crate) limits: Limits,
     pub(crate) services: ServicesFactory,
+}
+
+/// Where the code of a driver runs.
+pub(crate) enum Hosted {
+    InProcess(DriverModule_Ref),
+    Process(Runner),
+}
+
+/// Where the code of a driver runs, as settings and lists say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// In the host, which a crash of the driver takes along.
+    InProcess,
+    /// In a process of its own.
+    Process,
+}
+
+/// How a loaded driver is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Condition {
+    /// It answers, as far as is known.
+    Well,
+    /// As many calls never returned as there may be.
+    Wedged,
+    /// Its process ended and is started again when it is needed.
+    Failed,
+    /// It failed too often and is not asked.
+    Quarantined,
 }
 
 impl Driver {
     /// Makes the driver's own object and asks it what it offers. The error is a reason on one line.
     pub(crate) async fn new(birth: Birth) -> Result<Self, String> {
         let own = birth.create(None).await.map_err(|error| error.to_string())?;
-        let described = own.ask("describe", |object| {
-            let description = object.describe()?;
-            let schema = ConfigSchema::new(&description).map_err(Error::failed)?;
-            Ok((description, schema))
+        let description = own.describe().await.map_err(|error| error.to_string())?;
+        // Compiling a schema takes its time, and the schema is the driver's.
+        let compiling = tokio::task::spawn_blocking(move || {
+            ConfigSchema::new(&description).map(|schema| (description, schema))
         });
-        let (description, schema) = described.await.map_err(|error| error.to_string())?;
+        let compiled = compiling.await.map_err(|_| "its schema cannot be read".to_owned())?;
+        let (description, schema) = compiled?;
         let loaded_at = Timestamp::now();
         let miners = Mutex::default();
         Ok(Self(Arc::new(Loaded { birth, description, schema, loaded_at, own, miners })))
@@ -128,6 +162,46 @@ impl Driver {
     /// How it has done since it was loaded.
     pub fn health(&self) -> Health {
         self.0.birth.caller.health()
+    }
+
+    /// Where its code runs.
+    pub fn isolation(&self) -> Isolation {
+        match self.0.birth.hosted {
+            Hosted::InProcess(_) => Isolation::InProcess,
+            Hosted::Process(_) => Isolation::Process,
+        }
+    }
+
+    /// Its process, if it has one of its own.
+    pub fn runner(&self) -> Option<RunnerView> {
+        match &self.0.birth.hosted {
+            Hosted::InProcess(_) => None,
+            Hosted::Process(runner) => Some(runner.view()),
+        }
+    }
+
+    /// Why it is not asked any more, if so.
+    pub fn quarantine(&self) -> Option<Quarantine> {
+        self.0.birth.caller.quarantine()
+    }
+
+    /// How it is, and why if that is not well.
+    pub fn condition(&self) -> (Condition, Option<String>) {
+        let Birth { caller, hosted, .. } = &self.0.birth;
+        if let Err(error) = caller.check("") {
+            return (Condition::Quarantined, Some(error.to_string()));
+        }
+        if caller.is_wedged() {
+            let reason = "as many calls as it may have at once never returned";
+            return (Condition::Wedged, Some(reason.to_owned()));
+        }
+        match hosted {
+            Hosted::Process(runner) => match runner.failure() {
+                Some(end) => (Condition::Failed, Some(end.cause)),
+                None => (Condition::Well, None),
+            },
+            Hosted::InProcess(_) => (Condition::Well, None),
+        }
     }
 
     /// Fills in the defaults of the top-level fields that `config` leaves out, and checks the
@@ -181,172 +255,24 @@ impl std::fmt::Debug for Driver {
 
 impl Birth {
     async fn create(&self, miner: Option<&MinerName>) -> Result<Instance, CallError> {
+        self.caller.check("create")?;
+        let services = (self.services)(&self.id, miner);
+        let module = match &self.hosted {
+            Hosted::InProcess(module) => *module,
+            Hosted::Process(runner) => {
+                let object = Arc::new(runner.object(miner, services));
+                object.create().await?;
+                return Ok(Instance::of_process(object));
+            }
+        };
         let context = Context {
             driver: self.id.to_string(),
             miner: miner.map(ToString::to_string),
             data_dir: self.data_dir.clone(),
-            host: Host::new((self.services)(&self.id, miner)),
+            host: Host::new(services),
         };
-        let module = self.module;
-        let create = move || DriverObject::create(module, &context).map(|made| Object(Some(made)));
+        let create = move || Made::new(module, &context);
         let object = self.caller.call("create", self.limits.create, create).await?;
-        let caller = self.caller.clone();
-        Ok(Instance { object: Arc::new(object), caller, limit: self.limits.call })
-    }
-}
-
-/// An object of a driver: for one miner, or for the driver itself.
-///
-/// The methods are those of [`adit_plugin_api::Miner`], asked off the async threads and with a
-/// deadline. When a returned future is dropped the call still runs to its end.
-#[derive(Clone)]
-pub struct Instance {
-    object: Arc<Object>,
-    caller: Caller,
-    limit: Duration,
-}
-
-/// `Some` until dropped.
-struct Object(Option<DriverObject>);
-
-impl Drop for Object {
-    fn drop(&mut self) {
-        let Some(object) = self.0.take() else { return };
-        // The driver's destructor runs: it may take its time, or not return. A thread of its own
-        // holds nobody up, the end of the runtime included. Without a thread the object is lost
-        // along with the closure, which drops it here.
-        let thread = thread::Builder::new().name("driver-drop".to_owned());
-        if let Err(error) = thread.spawn(move || drop(object)) {
-            tracing::warn!(%error, "cannot drop a driver's object on a thread of its own");
-        }
-    }
-}
-
-impl Instance {
-    async fn ask<T: Send + 'static>(
-        &self,
-        op: &'static str,
-        question: impl FnOnce(&DriverObject) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, CallError> {
-        let object = Arc::clone(&self.object);
-        let work = move || match &object.0 {
-            Some(object) => question(object),
-            None => Err(Error::unavailable("the driver's object is gone")),
-        };
-        self.caller.call(op, self.limit, work).await
-    }
-
-    /// Where the driver's program comes from and what proves it.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn install(&self, target: Target) -> Result<InstallPlan, CallError> {
-        self.ask("install", move |object| object.install(&target)).await
-    }
-
-    /// Cleans up beyond the files that the host removes.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn uninstall(&self, installed: Installed) -> Result<(), CallError> {
-        self.ask("uninstall", move |object| object.uninstall(&installed)).await
-    }
-
-    /// The program's version, from what it prints for its version option.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn version(&self, output: String) -> Result<String, CallError> {
-        self.ask("version", move |object| object.version(&output)).await
-    }
-
-    /// Plans a run from a configuration that [`Driver::complete`] made.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn start(&self, config: Config, launch: Launch) -> Result<StartPlan, CallError> {
-        self.ask("start", move |object| object.start(&config, &launch)).await
-    }
-
-    /// How to end a run.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn stop(&self, launch: Launch) -> Result<StopPlan, CallError> {
-        self.ask("stop", move |object| object.stop(&launch)).await
-    }
-
-    /// How to ask a running miner for its figures.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn probes(&self, launch: Launch) -> Result<Vec<Probe>, CallError> {
-        self.ask("probes", move |object| object.probes(&launch)).await
-    }
-
-    /// Makes figures from the replies to [`probes`](Self::probes), in the probes' order.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn stats(
-        &self,
-        launch: Launch,
-        replies: Vec<Reply>,
-    ) -> Result<PerformanceMetrics, CallError> {
-        self.ask("stats", move |object| object.stats(&launch, &replies)).await
-    }
-
-    /// What lines of the program's output say.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn output(&self, lines: Vec<String>) -> Result<Vec<Observation>, CallError> {
-        self.ask("output", move |object| {
-            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-            object.output(&lines)
-        })
-        .await
-    }
-
-    /// How to carry out a command on a running miner.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn command(
-        &self,
-        command: Command,
-        launch: Launch,
-    ) -> Result<CommandPlan, CallError> {
-        self.ask("command", move |object| object.command(&command, &launch)).await
-    }
-
-    /// Answers a REST request to the driver's own routes.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn request(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
-        self.ask("request", move |object| object.request(&request)).await
-    }
-
-    /// Answers a message from the same driver on a peer.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn message(&self, from: PeerId, payload: Vec<u8>) -> Result<Vec<u8>, CallError> {
-        self.ask("message", move |object| object.message(&from, &payload)).await
-    }
-
-    /// Whether the driver can do its work now.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn is_healthy(&self) -> Result<bool, CallError> {
-        self.ask("is_healthy", DriverObject::is_healthy).await
-    }
-}
-
-impl std::fmt::Debug for Instance {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Instance")
+        Ok(Instance::in_process(object, self.caller.clone(), self.limits.call))
     }
 }

@@ -1,6 +1,10 @@
 //! How a driver has done so far.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use adit_plugin_api::ErrorKind;
 use jiff::Timestamp;
@@ -21,6 +25,8 @@ pub struct Health {
     pub panics: u64,
     /// Failures by a missed deadline.
     pub timeouts: u64,
+    /// How often its process ended without being told to.
+    pub crashes: u64,
     /// Calls that missed their deadline and have not returned yet.
     pub stuck: usize,
     /// The most recent failure.
@@ -40,37 +46,166 @@ pub struct Failure {
     pub at: Timestamp,
 }
 
+/// How many failures a driver is forgiven. Failures here are panics, missed deadlines and ends of its
+/// process, not what a driver reports itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance {
+    /// So many failures are too many; 0: none ever are.
+    pub failures: usize,
+    /// Within this time.
+    pub within: Duration,
+}
+
+impl Default for Tolerance {
+    /// 20 in 10 minutes.
+    fn default() -> Self {
+        Self { failures: 20, within: Duration::from_secs(600) }
+    }
+}
+
+/// Why a driver is not asked any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quarantine {
+    /// The last failure, on one line.
+    pub reason: String,
+    /// How many failures there were.
+    pub count: usize,
+    /// In how many seconds.
+    pub within_s: u64,
+    /// When it began.
+    pub since: Timestamp,
+}
+
 /// Where a driver's calls are counted.
 #[derive(Debug, Default)]
-pub(crate) struct Record(Mutex<Health>);
+pub(crate) struct Record {
+    tolerance: Tolerance,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    health: Health,
+    /// When the last failures were.
+    recent: VecDeque<Instant>,
+    quarantine: Option<Quarantine>,
+}
 
 impl Record {
-    pub(crate) fn note<T>(&self, result: &Result<T, CallError>) {
-        let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn new(tolerance: Tolerance) -> Self {
+        Self { tolerance, state: Mutex::default() }
+    }
+
+    /// Notes how a call ended. Returns the quarantine if it begins with this.
+    pub(crate) fn note<T>(&self, result: &Result<T, CallError>) -> Option<Quarantine> {
+        let mut state = self.state();
+        let health = &mut state.health;
         let Err(error) = result else {
             health.calls += 1;
-            return;
+            return None;
         };
+        let mut counts = true;
         match error {
             // The driver was not called at all.
-            CallError::Busy { .. } | CallError::Wedged { .. } => return,
+            CallError::Busy { .. } | CallError::Wedged { .. } | CallError::Quarantined { .. } => {
+                return None;
+            }
             CallError::Panicked { .. } => health.panics += 1,
             CallError::Deadline { .. } => health.timeouts += 1,
-            CallError::Refused { kind: ErrorKind::Failed, .. } => {}
+            // The end itself is noted once, by `crashed`.
+            CallError::Ended { .. } | CallError::Refused { kind: ErrorKind::Failed, .. } => {
+                counts = false;
+            }
             CallError::Refused { .. } => {
                 health.calls += 1;
-                return;
+                return None;
             }
         }
         health.calls += 1;
         health.failures += 1;
-        let message = one_line(&error.to_string());
-        health.last_failure =
-            Some(Failure { op: error.op().to_owned(), message, at: Timestamp::now() });
+        state.fail(error.op(), &error.to_string());
+        if counts { state.judge(self.tolerance, &error.to_string()) } else { None }
+    }
+
+    /// Notes that the driver's process ended. Returns the quarantine if it begins with this.
+    pub(crate) fn crashed(&self, cause: &str) -> Option<Quarantine> {
+        let mut state = self.state();
+        state.health.crashes += 1;
+        state.fail("process", cause);
+        state.judge(self.tolerance, cause)
     }
 
     pub(crate) fn read(&self, stuck: usize) -> Health {
-        let health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Health { stuck, ..health.clone() }
+        Health { stuck, ..self.state().health.clone() }
+    }
+
+    pub(crate) fn quarantine(&self) -> Option<Quarantine> {
+        self.state().quarantine.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn fail(&mut self, op: &str, message: &str) {
+        let (op, message) = (op.to_owned(), one_line(message));
+        self.health.last_failure = Some(Failure { op, message, at: Timestamp::now() });
+    }
+
+    fn judge(&mut self, tolerance: Tolerance, reason: &str) -> Option<Quarantine> {
+        let Tolerance { failures, within } = tolerance;
+        if failures == 0 || self.quarantine.is_some() {
+            return None;
+        }
+        let now = Instant::now();
+        self.recent.push_back(now);
+        self.recent.retain(|at| now.duration_since(*at) <= within);
+        if self.recent.len() < failures {
+            return None;
+        }
+        self.quarantine = Some(Quarantine {
+            reason: one_line(reason),
+            count: self.recent.len(),
+            within_s: within.as_secs(),
+            since: Timestamp::now(),
+        });
+        self.quarantine.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_failures_lead_to_quarantine_and_refusals_do_not() {
+        let tolerance = Tolerance { failures: 3, within: Duration::from_secs(3600) };
+        let record = Record::new(tolerance);
+        let panicked = || Err::<(), _>(CallError::Panicked { op: "stats", message: "no".into() });
+        let kind = ErrorKind::Invalid;
+        let refused = Err::<(), _>(CallError::Refused { op: "start", kind, message: "x".into() });
+        for _ in 0..10 {
+            assert_eq!(record.note(&refused), None);
+        }
+        assert_eq!(record.note(&panicked()), None);
+        assert_eq!(record.crashed("signal 11"), None);
+        assert_eq!(record.note(&Ok(())), None);
+        let begun = record.note(&panicked()).unwrap();
+        assert_eq!((begun.count, begun.reason.as_str(), begun.within_s), (3, "no", 3600));
+        assert_eq!(record.note(&panicked()), None, "it begins once");
+        assert_eq!(record.quarantine(), Some(begun));
+        let health = record.read(0);
+        assert_eq!((health.panics, health.crashes, health.calls), (3, 1, 14));
+    }
+
+    #[test]
+    fn a_tolerance_of_none_never_ends() {
+        let record = Record::new(Tolerance { failures: 0, ..Tolerance::default() });
+        for _ in 0..1000 {
+            assert_eq!(record.crashed("signal 6"), None);
+        }
     }
 }

@@ -60,17 +60,55 @@ pub enum LoadError {
 /// # Errors
 /// [`LoadError`]; the library may stay mapped even so.
 pub fn load(bytes: &[u8], dir: &Path) -> Result<DriverModule_Ref, LoadError> {
-    let failed = |source| LoadError::Copy { dir: dir.to_path_buf(), source };
-    private_dir(dir).map_err(failed)?;
-    let copy = dir.join(format!("{}.so", uuid::Uuid::new_v4()));
-    let written = write_copy(&copy, bytes);
-    let opened = written.map_err(failed).and_then(|()| open(&copy));
-    if let Err(error) = fs::remove_file(&copy)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %copy.display(), %error, "cannot delete a driver's private copy");
-    }
+    let copy = PrivateCopy::new(bytes, dir)?;
+    let opened = open(copy.path());
+    drop(copy);
     root_module(header(opened?)?)
+}
+
+/// Maps the private copy at `path` and checks it, as [`load`] does.
+///
+/// Runs code of the library. Blocks.
+///
+/// # Errors
+/// [`LoadError`]; the library may stay mapped even so.
+pub fn map(path: &Path) -> Result<DriverModule_Ref, LoadError> {
+    root_module(header(open(path)?)?)
+}
+
+/// A private copy of a library. Deleted when dropped; what is mapped stays mapped.
+#[derive(Debug)]
+pub struct PrivateCopy(PathBuf);
+
+impl PrivateCopy {
+    /// Writes the library `bytes` into `dir`, a folder for private copies that nobody else uses; it
+    /// is made when missing. Blocks.
+    ///
+    /// # Errors
+    /// [`LoadError::Copy`].
+    pub fn new(bytes: &[u8], dir: &Path) -> Result<Self, LoadError> {
+        let failed = |source| LoadError::Copy { dir: dir.to_path_buf(), source };
+        private_dir(dir).map_err(failed)?;
+        let copy = Self(dir.join(format!("{}.so", uuid::Uuid::new_v4())));
+        write_copy(&copy.0, bytes).map_err(failed)?;
+        Ok(copy)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for PrivateCopy {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            let path = self.0.display();
+            tracing::warn!(%path, %error, "cannot delete a driver's private copy");
+        }
+    }
 }
 
 /// Makes `dir` if it is missing, and makes it this user's alone.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use adit_plugin_api::{Error, manifest::Manifest};
+use adit_plugin_api::{Error, abi::DriverModule_Ref, manifest::Manifest};
 use jiff::Timestamp;
 use semver::Version;
 use serde::Serialize;
@@ -15,11 +15,15 @@ use tokio::task::JoinSet;
 
 use crate::{
     drivers::{
-        call::Caller,
-        handle::{Birth, Driver, Limits, ServicesFactory},
+        call::{Caller, CallerOptions},
+        handle::{Birth, Condition, Driver, Hosted, Isolation, Limits, ServicesFactory},
+        health::Tolerance,
+        hosting::Hosting,
         inspect::{Examined, examine},
-        load::{self, private_dir},
+        load::{self, LoadError, PrivateCopy, private_dir},
+        news::News,
         preflight::Image,
+        runner::Runner,
         search::{Search, cause},
         text::one_line,
         trust::Owner,
@@ -41,12 +45,27 @@ pub struct Options {
     pub limits: Limits,
     /// Who may own their files, besides root.
     pub owner: Owner,
+    /// Where their code runs.
+    pub hosting: Hosting,
+    /// How many failures they are forgiven.
+    pub tolerance: Tolerance,
+    /// Who hears what happens to them.
+    pub news: News,
 }
 
 impl Options {
     /// The usual limits, and the files of this process's user.
     pub fn new(search: Search, private_dir: PathBuf, data_dir: PathBuf) -> Self {
-        Self { search, private_dir, data_dir, limits: Limits::default(), owner: Owner::current() }
+        Self {
+            search,
+            private_dir,
+            data_dir,
+            limits: Limits::default(),
+            owner: Owner::current(),
+            hosting: Hosting::default(),
+            tolerance: Tolerance::default(),
+            news: News::default(),
+        }
     }
 }
 
@@ -77,7 +96,10 @@ pub struct Listed {
     pub api: Option<String>,
     /// What became of it.
     pub state: State,
-    /// Why it was refused, on one line.
+    /// Where its code runs, when it is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// Why it was refused or does not work, on one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// SHA-256 of the file in hex, when it could be read.
@@ -96,6 +118,24 @@ pub enum State {
     Loaded,
     /// It was not loaded, or loaded and found unusable.
     Refused,
+    /// It is loaded, and as many calls as it may have never returned.
+    Wedged,
+    /// It is loaded, and its process ended; it is started again when it is needed.
+    Failed,
+    /// It is loaded, failed too often and is not asked until it is cleared.
+    Quarantined,
+}
+
+impl State {
+    /// What became of a file that is loaded.
+    pub(crate) fn of(condition: Condition) -> Self {
+        match condition {
+            Condition::Well => Self::Loaded,
+            Condition::Wedged => Self::Wedged,
+            Condition::Failed => Self::Failed,
+            Condition::Quarantined => Self::Quarantined,
+        }
+    }
 }
 
 impl Drivers {
@@ -142,7 +182,14 @@ impl Drivers {
 
     /// Every file that was found, in the order of the search.
     pub fn list(&self) -> Vec<Listed> {
-        self.0.listed.clone()
+        let mut listed = self.0.listed.clone();
+        for entry in listed.iter_mut().filter(|entry| entry.state == State::Loaded) {
+            let driver = self.loaded().find(|driver| driver.path() == entry.path);
+            let Some(driver) = driver else { continue };
+            let (condition, reason) = driver.condition();
+            (entry.state, entry.reason) = (State::of(condition), reason);
+        }
+        listed
     }
 }
 
@@ -164,6 +211,7 @@ struct Rival {
     image: Image,
     id: DriverId,
     manifest: Manifest,
+    is_bundled: bool,
 }
 
 /// The refused files, and the others in groups of the same id, each with the best first.
@@ -187,7 +235,8 @@ fn find(options: &Options) -> (BTreeMap<Place, Listed>, Vec<Vec<Rival>>) {
         match (loadable, report.manifest) {
             (Some((id, image)), Some(manifest)) => {
                 let rivals = groups.entry(id.clone()).or_default();
-                rivals.push(Rival { place, entry, image, id, manifest });
+                let is_bundled = candidate.is_bundled;
+                rivals.push(Rival { place, entry, image, id, manifest, is_bundled });
             }
             _ => drop(listed.insert(place, entry)),
         }
@@ -231,6 +280,7 @@ async fn load_first(
                 Ok(driver) => {
                     entry.state = State::Loaded;
                     entry.loaded_at = Some(driver.loaded_at());
+                    entry.isolation = Some(driver.isolation());
                     winner = Some(driver);
                 }
                 Err(reason) => entry.reason = Some(one_line(&reason)),
@@ -255,23 +305,50 @@ async fn load_one(
     options: &Options,
     services: ServicesFactory,
 ) -> Result<Driver, String> {
-    let Rival { entry, image, id, manifest, .. } = rival;
+    let Rival { entry, image, id, manifest, is_bundled, .. } = rival;
     let limits = options.limits;
-    let caller = Caller::new(limits.calls_at_once);
+    let spawner = options.hosting.spawner(&id, is_bundled).cloned();
+    let calling = CallerOptions {
+        id: id.to_string(),
+        tolerance: options.tolerance,
+        is_killable: spawner.is_some(),
+        news: options.news.clone(),
+    };
+    let caller = Caller::new(limits.calls_at_once, calling);
     let copies = options.private_dir.clone();
     let data_dir = options.data_dir.join(id.as_str());
-    let (own_dir, name) = (data_dir.clone(), id.clone());
+    let (own_dir, name, in_process) = (data_dir.clone(), id.clone(), spawner.is_none());
     let loading = move || {
         make_data_dir(&own_dir).map_err(Error::failed)?;
-        tracing::debug!(driver = %name, "loading");
-        load::load(&image.bytes, &copies).map_err(|error| Error::failed(error.to_string()))
+        tracing::debug!(driver = %name, in_process, "loading");
+        let failed = |error: LoadError| Error::failed(error.to_string());
+        if in_process {
+            return load::load(&image.bytes, &copies).map(Code::Mapped).map_err(failed);
+        }
+        PrivateCopy::new(&image.bytes, &copies).map(Code::Copied).map_err(failed)
     };
-    let module = caller.call("load", limits.create, loading).await;
-    let module = module.map_err(|error| error.to_string())?;
+    let code = caller.call("load", limits.create, loading).await;
+    let hosted = match (code.map_err(|error| error.to_string())?, spawner) {
+        (Code::Mapped(module), _) => Hosted::InProcess(module),
+        (Code::Copied(copy), Some(spawner)) => Hosted::Process(Runner::new(
+            spawner,
+            id.clone(),
+            (copy, data_dir.clone()),
+            (&options.hosting.rations, limits),
+            caller.clone(),
+        )),
+        (Code::Copied(_), None) => return Err("nothing starts its process".to_owned()),
+    };
     let Listed { path, sha256, .. } = entry;
     let sha256 = sha256.unwrap_or_default();
-    Driver::new(Birth { id, manifest, path, sha256, data_dir, module, caller, limits, services })
+    Driver::new(Birth { id, manifest, path, sha256, data_dir, hosted, caller, limits, services })
         .await
+}
+
+/// A driver's library on its way.
+enum Code {
+    Mapped(DriverModule_Ref),
+    Copied(PrivateCopy),
 }
 
 fn make_data_dir(dir: &Path) -> Result<(), String> {
@@ -288,6 +365,7 @@ impl Listed {
             version: None,
             api: None,
             state: State::Refused,
+            isolation: None,
             reason: None,
             sha256: None,
             loaded_at: None,

@@ -15,6 +15,8 @@ const EXTENSION: &str = if cfg!(target_os = "macos") { "dylib" } else { "so" };
 pub struct Search {
     /// The folders; one that does not exist is passed over.
     pub dirs: Vec<PathBuf>,
+    /// Those of them whose drivers came with the host: who may write there may replace the host.
+    pub bundled: Vec<PathBuf>,
 }
 
 /// A file that may be a driver.
@@ -25,6 +27,8 @@ pub struct Candidate {
     /// Whether it lies among the products of a cargo build, where a library that is no driver is
     /// nothing to report.
     pub in_build: bool,
+    /// Whether it came with the host.
+    pub is_bundled: bool,
 }
 
 /// What a search found.
@@ -42,15 +46,17 @@ impl Search {
     /// (`$XDG_DATA_HOME/adit`, or the state folder), and `/usr/lib/adit/drivers`.
     pub fn standard(configured: Vec<PathBuf>, exe: &Path, data_dir: &Path) -> Self {
         let mut dirs = configured;
+        let mut bundled = vec![PathBuf::from("/usr/lib/adit/drivers")];
         if let Some(own) = exe.parent() {
-            dirs.push(own.join("drivers"));
+            bundled.push(own.join("drivers"));
             if is_build_dir(own) {
-                dirs.push(own.to_path_buf());
+                bundled.push(own.to_path_buf());
             }
         }
+        dirs.extend_from_slice(bundled.get(1..).unwrap_or_default());
         dirs.push(data_dir.join("drivers"));
-        dirs.push(PathBuf::from("/usr/lib/adit/drivers"));
-        Self { dirs }
+        dirs.extend_from_slice(bundled.get(..1).unwrap_or_default());
+        Self { dirs, bundled }
     }
 
     /// Lists the files that may be drivers. Reads folders only, no file.
@@ -63,10 +69,13 @@ impl Search {
                 continue;
             }
             let in_build = is_build_dir(dir);
+            let is_bundled = self.bundled.contains(dir);
             match files(dir) {
-                Ok(paths) => found
-                    .candidates
-                    .extend(paths.into_iter().map(|path| Candidate { path, in_build })),
+                Ok(paths) => found.candidates.extend(paths.into_iter().map(|path| Candidate {
+                    path,
+                    in_build,
+                    is_bundled,
+                })),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => found
                     .unreadable
@@ -131,7 +140,9 @@ mod tests {
         touch(&one.join(library("z")));
         let missing = root.path().join("missing");
         let again = two.join("..").join("two");
-        let found = Search { dirs: vec![missing, one.clone(), two.clone(), again] }.find();
+        let found =
+            Search { dirs: vec![missing, one.clone(), two.clone(), again], ..Search::default() }
+                .find();
         let paths: Vec<_> = found.candidates.into_iter().map(|file| file.path).collect();
         let expected = [one.join(library("z")), two.join(library("a")), two.join(library("b"))];
         assert_eq!(paths, expected);
@@ -143,7 +154,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         touch(&file);
-        let found = Search { dirs: vec![file.clone()] }.find();
+        let found = Search { dirs: vec![file.clone()], ..Search::default() }.find();
         let reason = "cannot read the folder: not a directory".to_owned();
         assert_eq!(found.unreadable, [(file, reason)]);
     }

@@ -109,3 +109,19 @@ pub(crate) async fn spawn_question(
     command.kill_on_drop(true);
     executable::start_async(|| command.spawn()).await
 }
+
+/// Starts `exe` as a runner of a driver, in its own process group. It gets `socket` as its stdin
+/// and nothing of this process's environment; its stderr is piped. Killed when the handle is
+/// dropped. Needs a runtime.
+///
+/// # Errors
+/// What the system says.
+#[expect(clippy::disallowed_methods, reason = "every child process is started in this file")]
+pub fn spawn_runner(exe: &Path, socket: OwnedFd) -> io::Result<tokio::process::Child> {
+    let mut command = Command::new(exe);
+    command.arg0("adit").arg("driver-runner").env_clear().process_group(0).current_dir("/");
+    // Each thread would reserve 64 MiB of addresses.
+    command.env("MALLOC_ARENA_MAX", "2");
+    command.stdin(Stdio::from(socket)).stdout(Stdio::null()).stderr(Stdio::piped());
+    tokio::process::Command::from(command).kill_on_drop(true).spawn()
+}

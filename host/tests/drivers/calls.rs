@@ -7,7 +7,7 @@ use adit_plugin_api::{
     StartPlan, Target, json,
 };
 
-use adit::drivers::call::CallError;
+use adit::drivers::{call::CallError, registry::Drivers};
 
 use crate::place::{Place, get, miner};
 
@@ -18,8 +18,17 @@ fn config(value: adit_plugin_api::Value) -> Config {
 #[tokio::test]
 async fn every_question_crosses_and_comes_back() {
     let place = Place::with_drivers();
-    let drivers = place.load().await;
-    let faulty = get(&drivers, "faulty");
+    check_every_question(&place, &place.load().await).await;
+}
+
+#[tokio::test]
+async fn every_question_crosses_to_another_process_and_comes_back() {
+    let place = Place::with_drivers();
+    check_every_question(&place, &place.load_with(place.process_options()).await).await;
+}
+
+async fn check_every_question(place: &Place, drivers: &Drivers) {
+    let faulty = get(drivers, "faulty");
     assert_eq!(faulty.description().name, "Faulty");
     assert_eq!(faulty.manifest().version, "0.1.0");
     assert_eq!(faulty.sha256().len(), 64);

@@ -6,4 +6,5 @@
 mod calls;
 mod faults;
 mod files;
+mod isolation;
 mod place;

@@ -13,9 +13,11 @@ use adit::{
     drivers::{
         handle::{Driver, Limits, ServicesFactory},
         registry::{Drivers, Listed, Options},
+        runner::Spawner,
         search::Search,
         trust::Owner,
     },
+    keepers,
     model::name::{DriverId, MinerName},
 };
 use adit_plugin_api::{LogLevel, PeerId, PerformanceMetrics, Result, Services};
@@ -99,7 +101,7 @@ impl Place {
     }
 
     pub(crate) fn options(&self) -> Options {
-        let search = Search { dirs: vec![self.drivers.clone()] };
+        let search = Search { dirs: vec![self.drivers.clone()], ..Search::default() };
         let root = self.root.path();
         let mut options = Options::new(search, root.join("copies"), root.join("data"));
         // The same on every system: some give users a private group, some do not.
@@ -108,15 +110,29 @@ impl Place {
         options
     }
 
+    /// The same with every driver in a process of its own.
+    pub(crate) fn process_options(&self) -> Options {
+        let mut options = self.options();
+        let exe = Path::new(env!("CARGO_BIN_EXE_adit"));
+        let spawner: Spawner = Arc::new(|socket| keepers::spawn_runner(exe, socket));
+        options.hosting.spawner = Some(spawner);
+        options
+    }
+
     pub(crate) async fn load(&self) -> Drivers {
         self.load_with(self.options()).await
     }
 
     pub(crate) async fn load_with(&self, options: Options) -> Drivers {
+        let is_in_process = options.hosting.spawner.is_none();
         let drivers = Drivers::load(options, self.services()).await;
-        let copies = fs::read_dir(self.root.path().join("copies"));
-        assert_eq!(copies.map_or(0, Iterator::count), 0, "no copy is left");
+        assert!(!is_in_process || self.copies() == 0, "no copy is left");
         drivers
+    }
+
+    /// How many private copies there are.
+    pub(crate) fn copies(&self) -> usize {
+        fs::read_dir(self.root.path().join("copies")).map_or(0, Iterator::count)
     }
 
     fn services(&self) -> ServicesFactory {

@@ -14,9 +14,10 @@ use adit::{
         handle::Instance,
         load, preflight,
         registry::{Drivers, Options},
+        runner::Spawner,
         search::Search,
     },
-    miners,
+    keepers, miners,
     model::name::DriverId,
     store::Store,
 };
@@ -51,17 +52,12 @@ pub(crate) fn rows() -> Vec<Row> {
     let start = ns_per_call(LONG, || drop(black_box(driver.start(&config, &launch))));
 
     let runtime = Runtime::new().unwrap();
-    let instance = runtime.block_on(instance(folder.path()));
-    let whole = runtime.block_on(async {
-        let mut times = Vec::new();
-        for _ in 0..TURNS {
-            let begin = std::time::Instant::now();
-            instance.is_healthy().await.unwrap();
-            times.push(begin.elapsed());
-        }
-        Samples::new(times)
-    });
+    let whole = turns(&runtime, runtime.block_on(instance(folder.path(), None)));
+    let spawner: Spawner = Arc::new(|socket| keepers::spawn_runner(&built("adit"), socket));
+    let other = runtime.block_on(instance(folder.path(), Some(spawner)));
     let raw = socket_pair();
+    let process = turns(&runtime, other);
+    let ratio = process.median().as_secs_f64() / raw.median().as_secs_f64();
     vec![
         Row::new("bool across the ABI, best of 9 rounds", nanoseconds(across))
             .beside("direct call, not inlined", nanoseconds(direct))
@@ -73,6 +69,11 @@ pub(crate) fn rows() -> Vec<Row> {
             .beside("socketpair round trip, p50", time(raw.median()))
             .ratio(whole.median().as_secs_f64(), raw.median().as_secs_f64()),
         Row::new("  the same, p99", time(whole.p99())).beside("same, p99", time(raw.p99())),
+        Row::new("bool of a driver in its own process, p50", time(process.median()))
+            .beside("socketpair round trip, p50", time(raw.median()))
+            .ratio(process.median().as_secs_f64(), raw.median().as_secs_f64())
+            .goal("≤ 3 × the round trip", ratio <= 3.0),
+        Row::new("  the same, p99", time(process.p99())).beside("same, p99", time(raw.p99())),
     ]
 }
 
@@ -83,21 +84,36 @@ fn answer(healthy: bool) -> adit_plugin_api::Result<bool> {
     Ok(healthy)
 }
 
-/// The driver as the host holds it.
-async fn instance(folder: &Path) -> Instance {
-    let drivers = load_alone(folder).await;
+/// What a call takes where calls are made: in a task of the runtime.
+fn turns(runtime: &Runtime, instance: Instance) -> Samples {
+    let calling = runtime.spawn(async move {
+        let mut times = Vec::new();
+        for _ in 0..TURNS {
+            let begin = std::time::Instant::now();
+            instance.is_healthy().await.unwrap();
+            times.push(begin.elapsed());
+        }
+        Samples::new(times)
+    });
+    runtime.block_on(calling).unwrap()
+}
+
+/// The driver as the host holds it, in its own process if there is a spawner.
+async fn instance(folder: &Path, spawner: Option<Spawner>) -> Instance {
+    let drivers = load_alone(folder, spawner).await;
     let id = DriverId::new("sim").unwrap();
     drivers.get(&id).unwrap_or_else(|| panic!("{:?}", drivers.list())).instance(None).await.unwrap()
 }
 
 /// All that the host does to find and load one driver in `folder`.
-pub(crate) async fn load_alone(folder: &Path) -> Drivers {
+async fn load_alone(folder: &Path, spawner: Option<Spawner>) -> Drivers {
     let dir = folder.join("drivers");
     load::private_dir(&dir).unwrap();
     std::fs::copy(built("libsim_driver.so"), dir.join("sim.so")).unwrap();
     let (store, _) = Store::open(folder.join("bench.db")).unwrap();
-    let search = Search { dirs: vec![dir] };
-    let options = Options::new(search, folder.join("copies"), folder.join("data"));
+    let search = Search { dirs: vec![dir], ..Search::default() };
+    let mut options = Options::new(search, folder.join("copies"), folder.join("data"));
+    options.hosting.spawner = spawner;
     let services = move |driver: &_, miner: Option<&_>| miners::services(&store, driver, miner);
     Drivers::load(options, Arc::new(services)).await
 }

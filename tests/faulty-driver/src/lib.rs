@@ -3,7 +3,8 @@
 //! What it does wrong is a *fault*, `{kind}-{entry point}`:
 //!
 //! - kind: `panic`, `hang` (one hour), `huge` (a reply of 5 MiB), `garbage` (a reply that no host
-//!   may act on), `exit` (status 7), `abort`, `segv`, `overflow` (of the stack).
+//!   may act on), `exit` (status 7), `abort`, `segv`, `overflow` (of the stack), `spin` (one hour of
+//!   computing), `bomb` (all memory), `socket` (garbage to the host), `fork`.
 //! - entry point: `create`, `describe`, `install`, `uninstall`, `version`, `start`, `stop`,
 //!   `probes`, `stats`, `output`, `command`, `request`, `message`, `healthy`, `drop`, or `thread`
 //!   for a thread of the driver's own, started by `create`.
@@ -13,12 +14,13 @@
 //!
 //! Where the fault comes from: an object for a miner takes it from the miner's name, such as
 //! `panic-start`. The object for the driver itself takes it from the file `fault` in its data
-//! folder. A request to `/panic` and a message `panic` ask for that kind in that call alone.
+//! folder. A request to `/reach/WHAT` tries something that is not the driver's and answers with what
+//! came of it. A request to `/panic` and a message `panic` ask for that kind in that call alone.
 //! Without a fault it works: it runs the program `sim-miner` with the arguments in `args`.
 
 mod fault;
 
-use std::{fs, thread};
+use std::{fs, path::PathBuf, thread};
 
 use adit_plugin_api::{
     Command, CommandPlan, CommandStep, Config, Context, Description, DeviceMetrics, Error,
@@ -27,11 +29,12 @@ use adit_plugin_api::{
     StopAction, StopPlan, StopStep, Target, Value, export_driver, json,
 };
 
-use crate::fault::{HUGE, Shape, act};
+use crate::fault::{HUGE, Shape, act, reach};
 
 struct Faulty {
     kind: String,
     entry: String,
+    data_dir: PathBuf,
 }
 
 impl Faulty {
@@ -70,6 +73,7 @@ const NASTY: &str = "\u{1b}[2J../../../etc/passwd\0\r\n";
 
 impl Miner for Faulty {
     fn create(context: Context) -> Result<Self> {
+        let data_dir = context.data_dir.clone();
         let fault = context.miner.or_else(|| {
             let file = context.data_dir.join("fault");
             fs::read_to_string(file).ok().map(|fault| fault.trim().to_owned())
@@ -77,7 +81,7 @@ impl Miner for Faulty {
         let fault = fault.unwrap_or_default();
         log::info!("object with the fault {fault:?}");
         let (kind, entry) = fault.split_once('-').unwrap_or_default();
-        let faulty = Self { kind: kind.to_owned(), entry: entry.to_owned() };
+        let faulty = Self { kind: kind.to_owned(), entry: entry.to_owned(), data_dir };
         if faulty.enter("create") == Shape::Huge {
             return Err(Error::failed(long()));
         }
@@ -244,6 +248,11 @@ impl Miner for Faulty {
     }
 
     fn request(&self, request: &HttpRequest) -> Result<HttpResponse> {
+        if let Some(what) = request.path.strip_prefix("/reach/") {
+            let reached = reach(what, &self.data_dir);
+            let body = reached.unwrap_or_else(|error| format!("refused: {error}")).into_bytes();
+            return Ok(HttpResponse { status: 200, content_type: "text/plain".to_owned(), body });
+        }
         let asked = act(request.path.trim_start_matches('/'));
         let shape = if asked == Shape::Sane { self.enter("request") } else { asked };
         let sane = HttpResponse {

@@ -9,8 +9,9 @@ use crate::{
     host::{Host, is_alive, wait_for},
 };
 
-/// Short, and with room for many calls that never return.
-const SETTINGS: &str = "[drivers]\ncall_timeout_ms = 2000\ncalls_at_once = 64\n";
+/// Short, with room for many calls that never return, and forgiving.
+const SETTINGS: &str =
+    "[drivers]\ncall_timeout_ms = 2000\ncalls_at_once = 64\nquarantine_failures = 0\n";
 
 /// A host with a simulated miner `neighbour` that is mining.
 fn host() -> (Host, u32) {
