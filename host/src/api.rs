@@ -17,6 +17,7 @@ mod serve;
 mod system;
 mod tokens;
 mod wallets;
+mod watchdog;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -142,6 +143,15 @@ impl Api {
             .route("/miners/{name}/uninstall", needs(Admin, delete(programs::uninstall)))
             .route("/miners/{name}/rollback", needs(Admin, post(programs::rollback)))
             .route("/miners/{name}/versions", needs(View, get(programs::versions)))
+            .route("/incidents", needs(View, get(watchdog::all)))
+            .route("/incidents/{id}", needs(View, get(watchdog::one)))
+            .route("/miners/{name}/incidents", needs(View, get(watchdog::of_miner)))
+            .route("/miners/{name}/maintenance", needs(Operate, post(watchdog::maintenance)))
+            .route(
+                "/miners/{name}/watchdog",
+                needs(View, get(watchdog::options))
+                    .merge(needs(Operate, put(watchdog::set_options))),
+            )
             // What a console takes can redirect the income.
             .route("/miners/{name}/stdin", needs(Admin, post(miners::stdin)))
             .merge(saved())

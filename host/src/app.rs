@@ -131,6 +131,7 @@ impl App {
             worker: worker.clone(),
             stats_interval: settings.stats_interval(),
             output_interval: settings.output_interval(),
+            watchdog: settings.watchdog.for_miners(),
         };
         let keepers = Keepers::new(home.miners(), Binary::standard().await);
         // Can fail, so it comes before anything is started. Who reads it now waits for the answer.

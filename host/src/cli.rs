@@ -10,6 +10,7 @@ mod program;
 mod show;
 mod token;
 mod up;
+mod watchdog;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -72,6 +73,11 @@ enum Command {
     /// See and make tokens for the API
     #[command(subcommand)]
     Token(token::Token),
+    /// See what the watchdog found and did
+    Incidents(watchdog::Incidents),
+    /// Tell the watchdog about a miner
+    #[command(subcommand)]
+    Watchdog(watchdog::Watchdog),
     /// Own one run of a miner; the host starts this itself
     #[command(hide = true)]
     Keeper {
@@ -118,6 +124,8 @@ pub fn main() -> ExitCode {
         Command::Driver(command) => block_on(driver::run(&cli.common, command)),
         Command::Events(events) => block_on(events::run(&cli.common, &events)),
         Command::Token(command) => block_on(token::run(&cli.common, command)),
+        Command::Incidents(which) => block_on(watchdog::incidents(&cli.common, which)),
+        Command::Watchdog(command) => block_on(watchdog::run(&cli.common, command)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -70,6 +70,11 @@ struct Inner {
     exe: Binary,
 }
 
+/// CPU time of a program and its children that ended, in milliseconds; `None` when it is gone.
+pub fn cpu_time_ms(program: &crate::model::run::ProcessId) -> Option<u64> {
+    proc::cpu_ms(program)
+}
+
 impl Keepers {
     /// The running binary as `exe` for [`Keepers::new`]: also after the file was replaced.
     pub const THIS_BINARY: &str = "/proc/self/exe";

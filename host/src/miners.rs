@@ -21,6 +21,7 @@ mod supervisor;
 mod talk;
 mod tell;
 mod tick;
+mod watchdog;
 mod words;
 
 use std::{
@@ -43,6 +44,7 @@ pub use make::NewMiner;
 pub use profiles::{Expected, Fault, Kind, PoolChange, PoolView, ProfileChange, WalletView};
 pub use programs::Programs;
 pub(crate) use record::{Record, write_private};
+pub use watchdog::WatchdogSettings;
 
 use crate::{
     drivers::{handle::Driver, registry::Drivers},
@@ -77,6 +79,8 @@ pub struct Options {
     pub stats_interval: Duration,
     /// Time between two looks at a miner's output.
     pub output_interval: Duration,
+    /// How the watchdog watches.
+    pub watchdog: WatchdogSettings,
 }
 
 /// What every part of this module uses.
@@ -87,6 +91,7 @@ pub(crate) struct Parts {
     drivers: Drivers,
     prober: Prober,
     ticker: Ticker,
+    watchdog: watchdog::Watchdog,
     installations: install::Installations,
     /// Held while profiles, wallets or pools change: each change is checked against all of them.
     changing: tokio::sync::Mutex<()>,
@@ -146,6 +151,7 @@ impl Miners {
     ) -> Result<Self, Error> {
         let prober = Prober::new();
         let installations = install::Installations::default();
+        let watchdog = watchdog::Watchdog::begin(options.watchdog.clone(), &store).await?;
         let parts = Parts {
             options,
             store,
@@ -153,6 +159,7 @@ impl Miners {
             drivers,
             prober,
             ticker: Ticker::new(),
+            watchdog,
             installations,
             changing: tokio::sync::Mutex::default(),
             events,
@@ -168,6 +175,7 @@ impl Miners {
         for row in rows {
             miners.supervise(row);
         }
+        miners.0.tasks.spawn(miners.clone().watch());
         miners.0.tasks.spawn(miners.clone().tick());
         miners.0.tasks.spawn(miners.clone().autostart());
         Ok(miners)
@@ -319,7 +327,8 @@ impl Miners {
         let driver = &member.row.driver;
         let missing = self.0.parts.drivers.get(driver).is_none();
         let missing = missing.then(|| format!("the driver {driver} is not loaded"));
-        member.status.borrow().view(&member.row, missing)
+        let view = member.status.borrow().view(&member.row, missing);
+        MinerView { watchdog: self.0.parts.watchdog.health(&member.row.name), ..view }
     }
 
     fn members(&self) -> MutexGuard<'_, BTreeMap<MinerName, Member>> {

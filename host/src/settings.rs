@@ -2,6 +2,7 @@
 
 mod drivers;
 mod events;
+mod watchdog;
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +14,7 @@ use std::{
 pub use drivers::DriverSettings;
 pub use events::EventSettings;
 use serde::Deserialize;
+pub use watchdog::WatchdogSettings;
 
 use crate::{model::name::DriverId, releases::Sources};
 
@@ -36,6 +38,8 @@ pub struct Settings {
     pub miners: MinerSettings,
     /// Who hears of what happens.
     pub events: EventSettings,
+    /// What becomes of miners that are sick.
+    pub watchdog: WatchdogSettings,
 }
 
 /// The REST API.
@@ -90,6 +94,7 @@ impl Default for Settings {
             releases: ReleaseSettings::default(),
             miners: MinerSettings::default(),
             events: EventSettings::default(),
+            watchdog: WatchdogSettings::default(),
         }
     }
 }
@@ -182,6 +187,9 @@ impl Settings {
                  api.plain_http_beyond_loopback = true",
                 self.api.listen
             ));
+        }
+        if let Err(message) = self.watchdog.check() {
+            return wrong(message);
         }
         if !self.state_dir.is_absolute() {
             return wrong(format!(
@@ -286,6 +294,7 @@ mod tests {
             ("state_dir = 'here'", "write an absolute path"),
             ("[miners]\nstats_interval_ms = 1", "write 100 to 3600000"),
             ("[programs]\n'../x' = '/bin/x'", "is not usable"),
+            ("[watchdog]\nzero_s = 0", "watchdog.zero_s: write 1 to"),
             ("= 3", "are not usable"),
         ] {
             let error = parse(text).unwrap_err();

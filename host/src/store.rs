@@ -5,6 +5,7 @@
 mod audit;
 mod catalogue;
 mod driver_storage;
+mod incident;
 mod miner;
 mod open;
 mod pool;
@@ -12,6 +13,7 @@ mod profile;
 mod run;
 mod token;
 mod wallet;
+mod watchdog;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -21,12 +23,14 @@ use tokio::sync::{mpsc, oneshot};
 pub use audit::AuditEntry;
 pub use catalogue::Catalogue;
 pub use driver_storage::StorageLimit;
+pub use incident::IncidentLimits;
 pub use miner::MinerRow;
 pub use open::SetAside;
 pub use pool::PoolRow;
 pub use run::RunRow;
 pub use token::TokenRow;
 pub use wallet::WalletRow;
+pub use watchdog::WatchdogRow;
 
 /// Jobs that may wait for the database before callers have to wait for a place.
 const QUEUE: usize = 256;

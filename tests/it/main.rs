@@ -10,3 +10,4 @@ mod lifecycle;
 mod survival;
 mod tidy;
 mod tt_miner;
+mod watchdog;

@@ -10,6 +10,7 @@ pub(crate) struct SimConfig {
     hashrate: f64,
     algorithm: String,
     pool: String,
+    pools: Option<Vec<String>>,
     wallet: Option<String>,
     password: Option<String>,
     worker: Option<String>,
@@ -57,6 +58,7 @@ impl Default for SimConfig {
             hashrate: 12_500.0,
             algorithm: "rx/0".to_owned(),
             pool: "pool.example:3333".to_owned(),
+            pools: None,
             wallet: None,
             password: None,
             worker: None,
@@ -92,6 +94,12 @@ impl SimConfig {
         }
         if !is_host_and_port(&self.pool) {
             return refuse("pool", "write host:port, such as pool.example:3333");
+        }
+        let pools = self.pools.as_deref();
+        if pools.is_some_and(|it| {
+            it.is_empty() || it.len() > 8 || !it.iter().all(|it| is_host_and_port(it))
+        }) {
+            return refuse("pools", "write 1 to 8 of host:port, such as pool.example:3333");
         }
         if self.worker.as_ref().is_some_and(|worker| !is_word(worker, 64)) {
             return refuse("worker", "write one word, at most 64 characters");
@@ -129,7 +137,8 @@ impl SimConfig {
         let mut options = json!({
             "hashrate": self.hashrate,
             "algorithm": self.algorithm,
-            "pool": self.pool,
+            // The simulated program has one pool; the host brings another one to the head.
+            "pool": self.pools.as_ref().and_then(|pools| pools.first()).unwrap_or(&self.pool),
             "wallet": self.wallet,
             "password": self.password,
             "worker": self.worker.as_ref().or(Some(&launch.worker)).filter(|name| !name.is_empty()),

@@ -43,6 +43,13 @@ pub(crate) fn schema() -> Value {
                 "maximum": 1e18,
             },
             "algorithm": algorithm,
+            "pools": {
+                "description": "Several pools instead of one; the first is used.",
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 8,
+                "items": pool.clone(),
+            },
             "pool": pool,
             "wallet": wallet,
             "password": password,

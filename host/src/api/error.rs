@@ -92,6 +92,7 @@ impl From<miners::Error> for ApiError {
         use miners::Error as E;
         let (status, code) = match &error {
             E::NoMiner(_) => (StatusCode::NOT_FOUND, "MINER_NOT_FOUND"),
+            E::NoIncident(_) => (StatusCode::NOT_FOUND, "NO_INCIDENT"),
             E::Taken(_) => (StatusCode::CONFLICT, "MINER_EXISTS"),
             E::NoDriver { .. } => (StatusCode::BAD_REQUEST, "UNSUPPORTED_MINER"),
             E::NotRunning(_) | E::UnknownLaunch(_) => (StatusCode::CONFLICT, "NOT_RUNNING"),

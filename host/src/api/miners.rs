@@ -24,6 +24,7 @@ use crate::{
         name::{DriverId, MinerName},
         plan::PlanView,
         restart::RestartPolicy,
+        watchdog::limits::Options,
     },
     store::RunRow,
 };
@@ -86,14 +87,18 @@ pub(crate) struct NewMinerBody {
     restart: Option<RestartPolicy>,
     /// Id or name of a profile, instead of type, config and restart.
     profile: Option<String>,
+    /// How it is watched.
+    #[serde(default)]
+    watchdog: Options,
 }
 
 pub(crate) async fn create(
     State(api): State<Api>,
     Body(body): Body<NewMinerBody>,
 ) -> Result<Response, ApiError> {
-    let NewMinerBody { name, driver, config, restart, profile } = body;
-    let view = match (driver, profile) {
+    let NewMinerBody { name, driver, config, restart, profile, watchdog } = body;
+    watchdog.check().map_err(|wrong| ApiError::bad_request(format!("watchdog.{wrong}")))?;
+    let mut view = match (driver, profile) {
         (Some(driver), None) => {
             let (config, restart) = (config.unwrap_or_default(), restart.unwrap_or_default());
             api.0.miners.create(NewMiner { name, driver, config, restart }).await?
@@ -118,6 +123,10 @@ pub(crate) async fn create(
             ));
         }
     };
+    if watchdog != Options::default() {
+        api.0.miners.set_watchdog_options(view.name.as_str(), watchdog).await?;
+        view = api.0.miners.get(view.name.as_str())?;
+    }
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 

@@ -43,6 +43,11 @@ pub struct Chunk {
     pub skipped: u64,
 }
 
+/// Whether a line of a log is a keeper's own remark and not the program's.
+pub fn is_remark(line: &str) -> bool {
+    line.starts_with("[adit] ")
+}
+
 impl Log {
     /// The log in `folder`, which need not exist.
     pub(crate) fn new(folder: PathBuf) -> Self {

@@ -25,6 +25,21 @@ pub(crate) fn identify(pid: i32) -> Option<ProcessId> {
     Some(ProcessId { pid, start_time, boot_id: boot_id() })
 }
 
+/// CPU time of this process and its children that ended, in milliseconds; `None` when it is gone
+/// or another process has its pid.
+pub(crate) fn cpu_ms(process: &ProcessId) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{}/stat", process.pid)).ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    // Counted from the state, which is field 3: utime 14, stime 15, cutime 16, cstime 17, start 22.
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    if field(22)? != process.start_time {
+        return None;
+    }
+    let ticks = field(14)? + field(15)? + field(16)? + field(17)?;
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Some(ticks.saturating_mul(1000) / per_second)
+}
+
 /// Whether exactly this process is alive: same pid, start time and boot, and no zombie.
 pub(crate) fn is_alive(process: &ProcessId) -> bool {
     identify(process.pid).as_ref() == Some(process) && !is_zombie(process.pid)

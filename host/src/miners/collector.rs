@@ -12,11 +12,12 @@ use serde_json::json;
 
 use crate::{
     drivers::{call::CallError, handle::Instance},
-    keepers::log::{Cursor, Log},
+    keepers::log::{Cursor, Log, is_remark},
     miners::{Parts, tell::ToldPool},
     model::{
         name::{DriverId, MinerName},
         sightings::Sightings,
+        watchdog::look::Signs,
     },
 };
 
@@ -32,6 +33,8 @@ pub(crate) struct Figures {
     pub(crate) driver_error: Option<String>,
     /// The last error in the output.
     pub(crate) output_error: Option<String>,
+    /// Signs of life so far.
+    pub(crate) signs: Signs,
 }
 
 /// Figures shared between a collector and its readers. The lock is held for a copy only.
@@ -69,6 +72,8 @@ struct Seen {
     probes: Option<Vec<Probe>>,
     sightings: Sightings,
     api: Option<PerformanceMetrics>,
+    /// Times that the API answered with figures.
+    api_replies: u64,
     /// Why the driver made nothing of the last output, if so.
     output_failure: Option<String>,
     /// Why the driver made nothing of the last replies, if so.
@@ -120,6 +125,7 @@ impl Collector {
                 probes: None,
                 sightings: Sightings::default(),
                 api: None,
+                api_replies: 0,
                 output_failure: None,
                 api_failure: None,
                 is_new: true,
@@ -159,6 +165,11 @@ impl Collector {
             metrics: Some(metrics),
             driver_error: seen.api_failure.clone().or_else(|| seen.output_failure.clone()),
             output_error: seen.sightings.error().map(str::to_owned),
+            signs: Signs {
+                has_api: seen.probes.as_ref().is_some_and(|probes| !probes.is_empty()),
+                api_replies: seen.api_replies,
+                ..seen.sightings.signs()
+            },
         });
     }
 
@@ -206,12 +217,14 @@ impl Turn {
     /// Has the driver make sense of `lines`. Returns whether they told a new phase.
     pub(crate) async fn understand(self, lines: Vec<String>) -> bool {
         let collector = &self.collector;
+        let count = lines.iter().filter(|line| !is_remark(line)).count();
         let observations = match collector.instance().await {
             Ok(instance) => instance.output(lines).await,
             Err(error) => Err(error),
         };
         let mut seen = collector.seen();
         let before: Option<Phase> = seen.sightings.phase();
+        seen.sightings.see_lines(count);
         match observations {
             Ok(observations) => {
                 seen.output_failure = None;
@@ -239,6 +252,7 @@ impl Turn {
             Err(error) => (None, Some(error.to_string())),
         };
         let mut seen = collector.seen();
+        seen.api_replies += u64::from(metrics.is_some());
         (seen.api, seen.api_failure) = (metrics, failure);
         seen.is_new = false;
         collector.show(&mut seen);

@@ -40,6 +40,9 @@ pub enum Error {
     /// The program is not there.
     #[error("{0}")]
     NoProgram(String),
+    /// The watchdog noted no such incident, or it was removed since.
+    #[error("there is no incident with the number {0}")]
+    NoIncident(i64),
     /// A miner runs what should be removed.
     #[error("{driver} {version} is what {miners} runs: stop that first")]
     InUse {

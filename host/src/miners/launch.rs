@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use adit_plugin_api::{Config, Installed, Launch, ProcessPlan, StartPlan, StopPlan};
+use adit_plugin_api::{Config, Installed, Launch, ProcessPlan, StartPlan, StopPlan, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -79,10 +79,11 @@ pub(crate) async fn draft(
     let run = RunId::random();
     let launch = launch(parts, row, &run, program)?;
     let applied = apply(parts, row, driver, &launch).await?;
-    let config = driver.complete(&applied.config).map_err(|error| match applied.made_of {
+    let mut config = driver.complete(&applied.config).map_err(|error| match applied.made_of {
         Some(_) => Error::Profile(Fault::Config(error)),
         None => error.into(),
     })?;
+    turn_pools(&mut config, parts.watchdog.pool_turn(&row.name));
     Ok(Draft { run, launch, applied, config })
 }
 
@@ -97,6 +98,29 @@ pub(crate) async fn finish(
     plan.secrets.extend(draft.applied.secrets.iter().cloned());
     let stop = driver.instance(Some(&row.name)).await?.stop(draft.launch.clone()).await?;
     Ok(Planned { plan, stop, draft })
+}
+
+/// The pools that a miner would be started with now, if it has a list of them.
+pub(crate) async fn pools(parts: &Parts, row: &MinerRow) -> Vec<Value> {
+    let Ok(driver) = parts.driver(&row.driver) else { return Vec::new() };
+    let Ok(draft) = draft(parts, row, &driver, None).await else { return Vec::new() };
+    let pools = draft.config.0.get("pools").and_then(Value::as_array);
+    pools.cloned().unwrap_or_default()
+}
+
+/// Whether there is another pool to go to.
+pub(crate) async fn has_several_pools(parts: &Parts, row: &MinerRow) -> bool {
+    pools(parts, row).await.len() > 1
+}
+
+/// Brings another pool of the list `pools` to its head: drivers take the first one first.
+fn turn_pools(config: &mut Config, turn: usize) {
+    if let Some(Value::Array(pools)) = config.0.get_mut("pools")
+        && !pools.is_empty()
+    {
+        let turn = turn % pools.len();
+        pools.rotate_left(turn);
+    }
 }
 
 async fn ask(

@@ -113,6 +113,7 @@ impl Status {
             restart: self.restart.clone(),
             profile_id: row.profile,
             stats,
+            watchdog: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! One task per miner: compares what is wanted with what is seen and acts, until both agree.
 
 mod act;
+mod relieve;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,6 +12,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use relieve::Relief;
 
 use crate::{
     keepers::{error::End, run::Run},
@@ -40,7 +43,7 @@ const REPLAY_BYTES: u64 = 64 << 10;
 pub(crate) type Reply = oneshot::Sender<Result<(), Error>>;
 
 /// What a miner's supervisor is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Run; answered after the first attempt.
     Start,
@@ -50,6 +53,8 @@ pub(crate) enum Order {
     Restart,
     /// Stop, then forget the miner and its folder; the supervisor ends.
     Remove,
+    /// End a run that is sick; answered after the first attempt of the next one.
+    Relieve(Relief),
 }
 
 enum State {
@@ -99,6 +104,8 @@ pub(crate) struct Supervisor {
     ends: Ends,
     restarts: u32,
     restart_asked: bool,
+    /// Why nothing runs after this run, and after what time something may.
+    halted: Option<(String, Option<Duration>)>,
     history_is_tidy: bool,
     /// The last run whose end was acted on, whether or not it could be written down.
     settled: Option<RunId>,
@@ -117,6 +124,7 @@ impl Supervisor {
             ends: Ends::default(),
             restarts: 0,
             restart_asked: false,
+            halted: None,
             history_is_tidy: false,
             settled: None,
             starting: Vec::new(),
@@ -165,7 +173,8 @@ impl Supervisor {
 
     /// A run that shall give way to a new one is not wanted, although the miner is.
     fn wanted(&self) -> Desired {
-        let gives_way = self.restart_asked && matches!(self.state, State::Live(_));
+        let ends = self.restart_asked || self.halted.is_some();
+        let gives_way = ends && matches!(self.state, State::Live(_));
         if gives_way { Desired::Stopped } else { self.row.desired }
     }
 
@@ -209,6 +218,7 @@ impl Supervisor {
         let desired = match order {
             Order::Start | Order::Restart => Desired::Running,
             Order::Stop | Order::Remove => Desired::Stopped,
+            Order::Relieve(relief) => return self.relieve(relief, reply),
         };
         if let Err(error) = self.parts.store.set_desired(&self.row.name, desired).await {
             drop(reply.send(Err(error.into())));
@@ -217,6 +227,8 @@ impl Supervisor {
         self.row.desired = desired;
         self.waiting = None;
         self.restart_asked = false;
+        self.halted = None;
+        self.parts.watchdog.begin_anew(&self.row.name);
         if desired == Desired::Stopped {
             for overtaken in self.starting.drain(..) {
                 drop(overtaken.send(Err(Error::Overtaken(self.row.name.clone()))));
@@ -259,6 +271,8 @@ impl Supervisor {
     async fn forget(&self) -> Result<(), Error> {
         self.parts.keepers.remove(&self.row.name).await?;
         self.parts.store.remove_miner(&self.row.name).await?;
+        self.parts.store.remove_watchdog(&self.row.name).await?;
+        self.parts.watchdog.forget(&self.row.name);
         if let Some(driver) = self.parts.drivers.get(&self.row.driver) {
             driver.forget(&self.row.name);
         }

@@ -7,6 +7,7 @@ use crate::model::{
     name::{DriverId, MinerName},
     profile::ProfileId,
     restart::RestartPolicy,
+    watchdog::incident::Health,
 };
 
 /// What the operator wants of a miner.
@@ -81,6 +82,9 @@ pub struct MinerView {
     /// The last figures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stats: Option<PerformanceMetrics>,
+    /// What the watchdog thinks of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog: Option<Health>,
 }
 
 /// A run in lists and details.

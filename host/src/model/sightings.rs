@@ -2,6 +2,8 @@
 
 use adit_plugin_api::{Observation, PerformanceMetrics, Phase, PoolMetrics, ShareResult};
 
+use crate::model::watchdog::look::Signs;
+
 /// What the output of a run said so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sightings {
@@ -12,6 +14,7 @@ pub struct Sightings {
     last_share: Option<i64>,
     pool: Option<PoolMetrics>,
     error: Option<String>,
+    signs: Signs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,6 +28,7 @@ struct Shares {
 impl Sightings {
     /// Takes in what was seen at `now_s` (Unix seconds).
     pub fn see(&mut self, observation: Observation, now_s: i64) {
+        self.signs.note(&observation);
         match observation {
             Observation::Phase { phase } => self.phase = Some(phase),
             Observation::Hashrate { hashrate } => {
@@ -56,6 +60,17 @@ impl Sightings {
             ShareResult::Invalid => shares.invalid += 1,
             _ => {}
         }
+    }
+
+    /// Takes in that so many lines were printed.
+    pub fn see_lines(&mut self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.signs.lines = self.signs.lines.saturating_add(count);
+    }
+
+    /// Signs of life in the output so far.
+    pub fn signs(&self) -> Signs {
+        self.signs
     }
 
     /// The last phase that the output told.

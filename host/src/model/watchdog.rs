@@ -8,8 +8,10 @@
 pub mod baseline;
 mod device;
 pub mod history;
+pub mod incident;
 pub mod ladder;
 pub mod limits;
+pub mod look;
 mod signals;
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,11 @@ use rusqlite::{Connection, ErrorCode};
 use crate::store::Error;
 
 /// Each step from one schema to the next; `user_version` counts the steps done.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_foundation.sql"), include_str!("migrations/0002_profiles.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_foundation.sql"),
+    include_str!("migrations/0002_profiles.sql"),
+    include_str!("migrations/0003_watchdog.sql"),
+];
 
 /// Where a damaged database went.
 #[derive(Clone, Debug, PartialEq, Eq)]

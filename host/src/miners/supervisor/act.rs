@@ -256,6 +256,9 @@ impl Supervisor {
             self.back_off(&end, cause, now_ms);
         }
         self.restart_asked = false;
+        if let Some((reason, retry)) = self.halted.take() {
+            self.wait(Phase::Failed, reason, retry);
+        }
     }
 
     fn back_off(&mut self, end: &Ending, cause: String, now_ms: i64) {

@@ -10,54 +10,16 @@ use std::{
 };
 
 use adit_plugin_api::{DeviceMetrics, PerformanceMetrics, Phase};
-use serde::{Deserialize, Serialize};
 
-use crate::model::watchdog::baseline::Baselines;
+use crate::model::watchdog::{
+    baseline::Baselines,
+    look::{Look, Signs},
+};
 
 /// Gaps of shares and of output that are remembered.
 const GAPS: usize = 32;
 /// Devices that are followed; no rig has more.
 const DEVICES: usize = 256;
-
-/// Signs of life of a run, counted since the host has it in its hands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Signs {
-    /// Lines of output that were read.
-    pub lines: u64,
-    /// Lines in which the driver saw the program at work: progress, a hashrate above 0.
-    pub progress: u64,
-    /// Lines that told a hashrate above 0.
-    pub hashing: u64,
-    /// Lines that told a hashrate of 0.
-    pub idle: u64,
-    /// Lines that told a share, whatever its fate.
-    pub shares: u64,
-    /// Whether the program has an API that the driver asks.
-    pub has_api: bool,
-    /// Times that the API answered with figures.
-    pub api_replies: u64,
-    /// CPU time of the program, in milliseconds; absent when it cannot be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu_ms: Option<u64>,
-}
-
-/// One look at a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Look {
-    /// When, in Unix milliseconds. May jump.
-    pub at_ms: i64,
-    /// What the run does.
-    pub phase: Phase,
-    /// Its figures; what the API does not tell comes from the output and may be old.
-    pub metrics: PerformanceMetrics,
-    /// Its signs of life.
-    pub signs: Signs,
-    /// Whether the host cannot see: its driver is missing or out of order.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub blind: bool,
-}
 
 /// Moments in watched time at which something was seen last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,6 +117,29 @@ impl History {
     /// How long the run was watched.
     pub fn watched(&self) -> Duration {
         self.watched
+    }
+
+    /// What is being learned.
+    pub fn baselines_mut(&mut self) -> &mut Baselines {
+        &mut self.baselines
+    }
+
+    /// What was learned, when the run is over.
+    pub fn into_baselines(self) -> Baselines {
+        self.baselines
+    }
+
+    /// Something was done for the run: all patience begins anew.
+    pub fn forgive(&mut self) {
+        let now = Some(self.watched);
+        let marks = &mut self.marks;
+        (marks.zero, marks.slow, marks.no_pool) = (None, None, None);
+        marks.expected = self.watched;
+        marks.phase = self.watched;
+        for mark in [&mut marks.line, &mut marks.api, &mut marks.progress, &mut marks.cpu] {
+            *mark = mark.and(now);
+        }
+        self.rejected_in_row = 0;
     }
 
     /// Time since `mark`; since the beginning when it never was.
@@ -335,10 +320,15 @@ impl History {
     }
 }
 
-/// Whether the run says that it has no pool, or is still on its way to the first one.
+/// Whether the run says that it has no pool, or is still on its way to the first one. Many get
+/// ready first and connect then.
 fn has_no_pool(look: &Look) -> bool {
     let connected = look.metrics.pool.as_ref().and_then(|pool| pool.connected);
-    look.phase == Phase::Connecting && connected != Some(true) || connected == Some(false)
+    match look.phase {
+        Phase::Starting | Phase::Preparing => false,
+        Phase::Connecting => connected != Some(true),
+        _ => connected == Some(false),
+    }
 }
 
 /// Whether a device's figures are of the main algorithm.

@@ -84,33 +84,56 @@ impl Options {
     ///
     /// # Errors
     /// Which field, and what to write.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), BadOption> {
         const WEEK_S: u32 = 7 * 86_400;
         let times = [
-            ("startingS", self.starting_s),
-            ("preparingS", self.preparing_s),
-            ("waitingS", self.waiting_s),
-            ("poolS", self.pool_s),
-            ("silenceS", self.silence_s),
-            ("apiS", self.api_s),
-            ("zeroS", self.zero_s),
-            ("shareS", self.share_s),
-            ("deviceS", self.device_s),
-            ("slowS", self.slow_s),
-            ("healthyS", self.healthy_s),
+            ("starting_s", self.starting_s),
+            ("preparing_s", self.preparing_s),
+            ("waiting_s", self.waiting_s),
+            ("pool_s", self.pool_s),
+            ("silence_s", self.silence_s),
+            ("api_s", self.api_s),
+            ("zero_s", self.zero_s),
+            ("share_s", self.share_s),
+            ("device_s", self.device_s),
+            ("slow_s", self.slow_s),
+            ("healthy_s", self.healthy_s),
         ];
-        for (name, value) in times {
+        let wrong = |field, what: String| Err(BadOption { field, what });
+        for (field, value) in times {
             if value.is_some_and(|value| !(1..=WEEK_S).contains(&value)) {
-                return Err(format!("{name}: write 1 to {WEEK_S} seconds"));
+                return wrong(field, format!("write 1 to {WEEK_S} seconds"));
             }
         }
         if self.retry_s.is_some_and(|value| value > WEEK_S) {
-            return Err(format!("retryS: write at most {WEEK_S} seconds, or 0 for never"));
+            return wrong("retry_s", format!("write at most {WEEK_S} seconds, or 0 for never"));
         }
         if self.actions_per_hour.is_some_and(|value| value > 60) {
-            return Err("actionsPerHour: write at most 60".to_owned());
+            return wrong("actions_per_hour", "write at most 60".to_owned());
         }
         Ok(())
+    }
+}
+
+/// An option that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadOption {
+    /// Its name as in the settings file.
+    pub field: &'static str,
+    /// What to write instead.
+    pub what: String,
+}
+
+impl std::fmt::Display for BadOption {
+    /// With its name as in JSON.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut words = self.field.split('_');
+        out.write_str(words.next().unwrap_or_default())?;
+        for word in words {
+            let (first, rest) = word.split_at(1);
+            write!(out, "{}{rest}", first.to_ascii_uppercase())?;
+        }
+        write!(out, ": {}", self.what)
     }
 }
 

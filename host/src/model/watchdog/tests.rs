@@ -5,8 +5,8 @@ use adit_plugin_api::{DeviceMetrics, PoolMetrics};
 use super::*;
 use crate::model::watchdog::{
     baseline::{Baseline, Baselines, Key},
-    history::{Look, Signs},
     limits::Options,
+    look::{Look, Signs},
 };
 
 /// Time between two looks, in seconds.

@@ -14,6 +14,8 @@ fn a_dag_that_is_built_for_ten_minutes() {
         Play::new()
             .go(10 * MINUTE, |look, _| {
                 look.phase = Phase::Preparing;
+                // Many connect only when they are ready.
+                pool(look, false);
                 if has_lines {
                     prints(look);
                 }

@@ -1,0 +1,196 @@
+//! What is remembered of one miner between two looks.
+
+use std::time::Duration;
+
+use crate::{
+    model::{
+        run::RunId,
+        watchdog,
+        watchdog::{
+            Cause, Excuse, Finding, Verdict,
+            baseline::{Baseline, Baselines, Key},
+            history::History,
+            incident::LOOKS,
+            ladder::{Ladder, Remedy, Step},
+            limits::{Limits, Options},
+            look::Look,
+        },
+    },
+    store::WatchdogRow,
+};
+
+/// Healthy looks in a row after which the same trouble is told again.
+const CALM: u32 = 30;
+
+/// What is to be done after a look.
+pub(super) enum Next {
+    Nothing,
+    /// Tell somebody.
+    Warn(Finding),
+    /// Do something about it.
+    Help(Finding),
+}
+
+/// One miner.
+#[derive(Default)]
+pub(super) struct Ward {
+    pub(super) options: Options,
+    pub(super) maintenance_until_ms: Option<i64>,
+    pub(super) verdict: Option<Verdict>,
+    /// How many places its list of pools is turned on.
+    pub(super) pool_turn: usize,
+    run: Option<RunId>,
+    history: Option<History>,
+    /// What was learned, while there is no run.
+    baselines: Baselines,
+    ladder: Ladder,
+    /// What somebody was told of already.
+    told: Vec<(Cause, Option<String>)>,
+    calm: u32,
+    /// Whether something is being done.
+    is_busy: bool,
+}
+
+impl Ward {
+    pub(super) fn new(row: WatchdogRow) -> Self {
+        Self {
+            options: row.options,
+            maintenance_until_ms: row.maintenance_until_ms,
+            baselines: Baselines::from_stored(row.baselines),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in one look and judges the run.
+    pub(super) fn see(
+        &mut self,
+        run: Option<RunId>,
+        look: Look,
+        step: Duration,
+        limits: &Limits,
+    ) -> Next {
+        if run != self.run {
+            self.baselines = self.take_baselines();
+            self.run = run;
+        }
+        if self.run.is_none() {
+            self.verdict = Some(Verdict::Excused(Excuse::NotRunning));
+            return Next::Nothing;
+        }
+        let (phase, now_ms) = (look.phase, look.at_ms);
+        let history = self
+            .history
+            .get_or_insert_with(|| History::new(step, LOOKS, std::mem::take(&mut self.baselines)));
+        let before = history.watched();
+        history.see(look);
+        let passed = history.watched().saturating_sub(before);
+        let verdict = watchdog::verdict(history, phase, now_ms, limits);
+        let next = self.answer(&verdict, passed, limits);
+        self.verdict = Some(verdict);
+        next
+    }
+
+    fn answer(&mut self, verdict: &Verdict, passed: Duration, limits: &Limits) -> Next {
+        match verdict {
+            Verdict::Healthy => {
+                self.ladder.well(passed, limits);
+                self.calm = self.calm.saturating_add(1);
+                if self.calm >= CALM {
+                    self.told.clear();
+                }
+                Next::Nothing
+            }
+            Verdict::Excused(_) => Next::Nothing,
+            Verdict::Warning(finding) => {
+                self.unwell();
+                if self.tell(finding) { Next::Warn(finding.clone()) } else { Next::Nothing }
+            }
+            Verdict::Sick(_) if self.is_busy => Next::Nothing,
+            Verdict::Sick(finding) => {
+                self.unwell();
+                self.is_busy = true;
+                Next::Help(finding.clone())
+            }
+        }
+    }
+
+    fn unwell(&mut self) {
+        self.ladder.unwell();
+        self.calm = 0;
+    }
+
+    /// Whether this was not told yet.
+    pub(super) fn tell(&mut self, finding: &Finding) -> bool {
+        let key = (finding.cause, finding.device.clone());
+        let is_news = !self.told.contains(&key);
+        if is_news {
+            self.told.push(key);
+        }
+        is_news
+    }
+
+    pub(super) fn decide(
+        &self,
+        cause: Cause,
+        has_next_pool: bool,
+        now_ms: i64,
+        limits: &Limits,
+    ) -> Step {
+        self.ladder.next(cause, has_next_pool, now_ms, limits)
+    }
+
+    /// Whether the run is still the one that was judged, and still sick in the same way.
+    pub(super) fn is_still(&self, run: &RunId, finding: &Finding) -> bool {
+        let now = match &self.verdict {
+            Some(Verdict::Sick(now)) => Some(now.cause),
+            _ => None,
+        };
+        self.run.as_ref() == Some(run) && now == Some(finding.cause)
+    }
+
+    pub(super) fn acted(&mut self, cause: Cause, remedy: Remedy, now_ms: i64) {
+        self.ladder.done(cause, remedy, now_ms);
+        if remedy == Remedy::NextPool {
+            self.pool_turn = self.pool_turn.wrapping_add(1);
+        }
+    }
+
+    /// What was to be done is done or could not be. All patience begins anew.
+    pub(super) fn rest(&mut self) {
+        self.is_busy = false;
+        if let Some(history) = &mut self.history {
+            history.forgive();
+        }
+    }
+
+    /// What can be said now is no answer: looks on with the same patience.
+    pub(super) fn wait(&mut self) {
+        self.is_busy = false;
+    }
+
+    pub(super) fn begin_anew(&mut self) {
+        self.ladder = Ladder::default();
+        self.pool_turn = 0;
+        self.told.clear();
+    }
+
+    pub(super) fn looks(&self) -> Vec<Look> {
+        self.history.iter().flat_map(History::looks).cloned().collect()
+    }
+
+    fn take_baselines(&mut self) -> Baselines {
+        match self.history.take() {
+            Some(history) => history.into_baselines(),
+            None => std::mem::take(&mut self.baselines),
+        }
+    }
+
+    /// What was learned since the last call.
+    pub(super) fn baselines_to_save(&mut self) -> Option<Vec<(Key, Baseline)>> {
+        let baselines = match &mut self.history {
+            Some(history) => history.baselines_mut(),
+            None => &mut self.baselines,
+        };
+        baselines.take_news().then(|| baselines.iter().map(|(k, b)| (k.clone(), *b)).collect())
+    }
+}
