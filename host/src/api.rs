@@ -121,6 +121,9 @@ impl Api {
             .route("/tokens/{id}", needs(Admin, delete(tokens::remove)))
             .route("/drivers", needs(View, get(drivers::list)))
             .route("/drivers/{id}", needs(View, get(drivers::one)))
+            .route("/drivers/{id}/clear", needs(Operate, post(drivers::clear)))
+            // Code of a driver runs with the rights of the host's user.
+            .route("/drivers/{id}/trust", needs(Admin, post(drivers::trust)))
             .route(
                 "/miners",
                 needs(View, get(miners::list)).merge(needs(Admin, post(miners::create))),

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, Access, Api},
     app::home::{Home, HostLock, Notice},
-    drivers::{self, hosting::Hosting, registry::Drivers, runner::Spawner, search::Search},
+    drivers::{
+        self, hosting::Hosting, news::News, registry::Drivers, runner::Spawner, search::Search,
+    },
     keepers::{self, Binary, Keepers},
     miners::{self, Events, Miners, Programs},
     releases::{self, Releases, Sources},
@@ -124,7 +126,8 @@ impl App {
         let access = Access::new(store.clone(), &token).await?;
         let exe = std::env::current_exe().map_err(home.wrong("find the binary of"))?;
         let worker = settings.worker.clone().unwrap_or_else(host_name);
-        let drivers = load_drivers(settings, &home, &store, &exe).await;
+        let events = Events::new(jiff::Timestamp::now().as_millisecond());
+        let drivers = load_drivers(settings, &home, &store, &exe, events.clone()).await;
         let options = miners::Options {
             root: home.miners(),
             programs: Programs::standard(settings.programs.clone(), &exe, releases),
@@ -136,7 +139,6 @@ impl App {
         let keepers = Keepers::new(home.miners(), Binary::standard().await);
         // Can fail, so it comes before anything is started. Who reads it now waits for the answer.
         home.announce(&Notice::new(address, &settings.api.base_path, demo))?;
-        let events = Events::new(jiff::Timestamp::now().as_millisecond());
         let miners =
             Miners::begin(options, store.clone(), keepers, drivers.clone(), events).await?;
         let options = api::Options {
@@ -157,7 +159,11 @@ impl App {
     /// # Errors
     /// When the listener cannot be used any more.
     pub async fn serve(self, ending: CancellationToken) -> std::io::Result<()> {
+        let drivers = self.drivers.clone();
+        let until = ending.clone();
+        let watching = tokio::spawn(async move { drivers.watch(until).await });
         let served = self.api.serve(self.listener, ending).await;
+        watching.abort();
         self.miners.end().await;
         self.home.withdraw();
         served
@@ -179,16 +185,25 @@ fn open_releases(settings: &Settings, home: &Home) -> Result<Releases, Error> {
     Ok(Releases::new(releases::Options { root: home.programs(), sources, limits })?)
 }
 
-async fn load_drivers(settings: &Settings, home: &Home, store: &Store, exe: &Path) -> Drivers {
+async fn load_drivers(
+    settings: &Settings,
+    home: &Home,
+    store: &Store,
+    exe: &Path,
+    events: Events,
+) -> Drivers {
     let search = Search::standard(settings.drivers.dirs.clone(), exe, home.path());
     let mut options = drivers::registry::Options::new(search, home.copies(), home.driver_data());
     options.limits = settings.drivers.limits();
+    options.trust = settings.drivers.trust;
+    options.lock = Some(home.driver_lock());
     options.tolerance = settings.drivers.tolerance();
     options.hosting = Hosting {
         spawner: Some(runner_spawner()),
         isolation: settings.drivers.isolation.clone(),
         rations: settings.drivers.rations(),
     };
+    options.news = News::to(Arc::new(move |kind, data| events.publish(kind, data)));
     let store = store.clone();
     let services = move |driver: &_, miner: Option<&_>| miners::services(&store, driver, miner);
     Drivers::load(options, Arc::new(services)).await

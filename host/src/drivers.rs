@@ -17,6 +17,7 @@ pub mod hosting;
 pub mod inspect;
 #[expect(unsafe_code, reason = "mapping a library and reading what it exports is unsafe")]
 pub mod load;
+pub mod lock;
 pub mod news;
 pub mod preflight;
 pub mod registry;
@@ -25,3 +26,4 @@ pub mod schema;
 pub mod search;
 mod text;
 pub mod trust;
+mod watch;

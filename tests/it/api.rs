@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::host::Host;
 
-const NONE: &Value = &Value::Null;
+pub(crate) const NONE: &Value = &Value::Null;
 
 /// The admin's token of `host`.
 fn token(host: &Host) -> String {
@@ -25,7 +25,7 @@ fn token(host: &Host) -> String {
 }
 
 /// A host whose settings file has `text` after the usual settings.
-fn host_with(text: &str) -> Host {
+pub(crate) fn host_with(text: &str) -> Host {
     let mut host = Host::absent();
     let usual = fs::read_to_string(host.settings()).unwrap();
     fs::write(host.settings(), format!("{usual}{text}")).unwrap();
@@ -47,7 +47,7 @@ fn assert_error(what: &str, answer: &Value) {
 }
 
 /// Calls the host, which must refuse with `status` and `code`; returns the sentence.
-fn refused(
+pub(crate) fn refused(
     host: &Host,
     (method, path, body): (&str, &str, &Value),
     (status, code): (u16, &str),

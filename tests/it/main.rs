@@ -4,6 +4,7 @@
 
 mod api;
 mod cli;
+mod drivers;
 mod events;
 mod host;
 mod lifecycle;

@@ -1,16 +1,64 @@
 //! `/drivers`: what can be mined with.
 
-use axum::{Json, extract};
+use axum::{Json, extract, http::StatusCode};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Api, body::Segment, error::ApiError},
-    drivers::registry::{Listed, State},
+    api::{
+        Api,
+        body::{Body, Segment},
+        error::ApiError,
+    },
+    drivers::registry::{Listed, ManageError, State},
     model::name::DriverId,
 };
 
 pub(crate) async fn list(extract::State(api): extract::State<Api>) -> Json<Vec<Listed>> {
     Json(api.0.drivers.list())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Approval {
+    /// Of the file, in hex, as `GET /drivers` lists it.
+    sha256: String,
+}
+
+/// Forgets a driver's failures by loading it anew.
+pub(crate) async fn clear(
+    extract::State(api): extract::State<Api>,
+    Segment(id): Segment,
+) -> Result<Json<Value>, ApiError> {
+    let id = DriverId::new(id.clone()).map_err(|_| ManageError::NoDriver(short(&id)))?;
+    let driver = api.0.drivers.clear(&id).await?;
+    Ok(Json(json!({ "id": id, "status": "cleared", "loadedAt": driver.loaded_at() })))
+}
+
+/// Approves a file; it is loaded at once if it is the best of its id.
+pub(crate) async fn trust(
+    extract::State(api): extract::State<Api>,
+    Segment(id): Segment,
+    Body(approval): Body<Approval>,
+) -> Result<Json<Value>, ApiError> {
+    let id = DriverId::new(id.clone()).map_err(|_| ManageError::NoDriver(short(&id)))?;
+    api.0.drivers.trust(&id, &approval.sha256).await?;
+    Ok(Json(json!({ "id": id, "status": "trusted" })))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+impl From<ManageError> for ApiError {
+    fn from(error: ManageError) -> Self {
+        let (status, code) = match &error {
+            ManageError::NoDriver(_) => (StatusCode::NOT_FOUND, "DRIVER_NOT_FOUND"),
+            ManageError::NotLoaded { .. } => (StatusCode::BAD_GATEWAY, "DRIVER_NOT_LOADED"),
+            ManageError::Lock(_) => (StatusCode::INTERNAL_SERVER_ERROR, "IO_ERROR"),
+        };
+        Self::new(status, code, error.to_string())
+    }
 }
 
 pub(crate) async fn one(

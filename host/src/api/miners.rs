@@ -58,7 +58,7 @@ pub(crate) struct Available {
 pub(crate) async fn available(State(api): State<Api>) -> Json<Vec<Available>> {
     let mut all = BTreeMap::new();
     for driver in api.0.drivers.loaded() {
-        let program = api.0.miners.program(driver).await;
+        let program = api.0.miners.program(&driver).await;
         let description = driver.description().clone();
         let entry = Available {
             name: driver.id().clone(),

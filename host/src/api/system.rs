@@ -20,7 +20,7 @@ pub(crate) async fn ready(State(_): State<Api>) -> Json<Value> {
 pub(crate) async fn info(State(api): State<Api>) -> Json<Value> {
     let mut installed = Vec::new();
     for driver in api.0.drivers.loaded() {
-        let program = api.0.miners.program(driver).await;
+        let program = api.0.miners.program(&driver).await;
         // Clients read texts here, also of what is not installed.
         let binary = program.as_ref().ok().and_then(Option::clone).unwrap_or_default();
         installed.push(json!({

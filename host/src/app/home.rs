@@ -81,6 +81,16 @@ impl Home {
         self.0.join("token")
     }
 
+    /// The folder for drivers that the operator adds.
+    pub(crate) fn drivers(&self) -> PathBuf {
+        self.0.join("drivers")
+    }
+
+    /// The list of files that may run as drivers.
+    pub(crate) fn driver_lock(&self) -> PathBuf {
+        self.0.join("drivers.lock")
+    }
+
     /// The folder for private copies of drivers.
     pub(crate) fn copies(&self) -> PathBuf {
         self.0.join("driver-copies")

@@ -1,12 +1,18 @@
 //! `adit driver`: what drivers there are.
 
+mod files;
+
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    cli::{Common, Error, client::Client, show},
+    cli::{
+        Common, Error,
+        client::{Client, segment},
+        show,
+    },
     drivers::{inspect::inspect, trust::Owner},
 };
 
@@ -14,6 +20,29 @@ use crate::{
 pub(super) enum Driver {
     /// List the drivers that the host found, and why some were refused
     List,
+    /// Copy a driver file into the host's folder, where a running host finds it at once
+    Add {
+        /// The file
+        file: PathBuf,
+    },
+    /// Delete the file of a driver that was added; its miners run on
+    Remove {
+        /// The driver's id
+        id: String,
+    },
+    /// Take a driver out of quarantine: load it anew
+    Clear {
+        /// The driver's id
+        id: String,
+    },
+    /// Let a file run as a driver although it is not pinned yet
+    Trust {
+        /// The driver's id
+        id: String,
+        /// The SHA-256 of the file that is meant; needed when there are several
+        #[arg(long, value_name = "HEX")]
+        sha256: Option<String>,
+    },
     /// Show what a driver file says of itself, without running any of it; needs no host
     Inspect {
         /// The file
@@ -24,6 +53,10 @@ pub(super) enum Driver {
 pub(super) async fn run(common: &Common, command: Driver) -> Result<(), Error> {
     match command {
         Driver::List => list(common).await,
+        Driver::Add { file } => files::add(common, &file).await,
+        Driver::Remove { id } => files::remove(common, &id).await,
+        Driver::Clear { id } => clear(common, &id).await,
+        Driver::Trust { id, sha256 } => trust(common, &id, sha256).await,
         Driver::Inspect { file } => inspect_file(common, &file),
     }
 }
@@ -39,11 +72,53 @@ async fn list(common: &Common) -> Result<(), Error> {
         .iter()
         .map(|it| {
             let what = if it["reason"].is_string() { "reason" } else { "path" };
-            [text(it, "id"), text(it, "version"), text(it, "state"), text(it, what)]
+            let words = ["id", "version", "state", "isolation", what];
+            words.map(|key| text(it, key))
         })
         .collect();
-    show::table(["ID", "VERSION", "STATE", "FILE OR REASON"], &rows);
+    show::table(["ID", "VERSION", "STATE", "RUNS", "FILE OR REASON"], &rows);
     Ok(())
+}
+
+async fn clear(common: &Common, id: &str) -> Result<(), Error> {
+    let path = format!("/drivers/{}/clear", segment(id));
+    let answer: Value = Client::find(common)?.post(&path).await?;
+    if common.json {
+        show::json(&answer);
+    } else {
+        println!("{} is loaded anew", show::plain(id));
+    }
+    Ok(())
+}
+
+async fn trust(common: &Common, id: &str, sha256: Option<String>) -> Result<(), Error> {
+    let client = Client::find(common)?;
+    let sha256 = match sha256 {
+        Some(sha256) => sha256.to_lowercase(),
+        None => untrusted(&client.get::<Vec<Value>>("/drivers").await?, id)?,
+    };
+    let path = format!("/drivers/{}/trust", segment(id));
+    let answer: Value = client.post_json(&path, &json!({ "sha256": sha256 })).await?;
+    if common.json {
+        show::json(&answer);
+    } else {
+        println!("{} is trusted: {}", show::plain(id), show::plain(&sha256));
+    }
+    Ok(())
+}
+
+/// The only file of this id that waits to be trusted.
+fn untrusted(listed: &[Value], id: &str) -> Result<String, Error> {
+    let waiting = listed.iter().filter(|it| it["id"] == id && it["state"] == "untrusted");
+    let sums: Vec<&str> = waiting.filter_map(|it| it["sha256"].as_str()).collect();
+    match sums.as_slice() {
+        [] => Err(Error::message(format!("no file of a driver {id} waits to be trusted"))),
+        [one] => Ok((*one).to_owned()),
+        _ => Err(Error::message(format!(
+            "several files of {id} wait to be trusted; name one with --sha256: {}",
+            sums.join(", ")
+        ))),
+    }
 }
 
 fn inspect_file(common: &Common, file: &std::path::Path) -> Result<(), Error> {

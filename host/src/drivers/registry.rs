@@ -1,32 +1,34 @@
 //! All drivers of the host: the loaded ones, and the files that could not be loaded and why.
 
+mod find;
+mod listed;
+mod load;
+mod settle;
+
 use std::{
-    cmp::Ordering,
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use adit_plugin_api::{Error, abi::DriverModule_Ref, manifest::Manifest};
-use jiff::Timestamp;
-use semver::Version;
-use serde::Serialize;
+pub use listed::{Listed, State};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::{
     drivers::{
-        call::{Caller, CallerOptions},
-        handle::{Birth, Condition, Driver, Hosted, Isolation, Limits, ServicesFactory},
+        handle::{Driver, Limits, ServicesFactory},
         health::Tolerance,
         hosting::Hosting,
-        inspect::{Examined, examine},
-        load::{self, LoadError, PrivateCopy, private_dir},
+        lock::{Lock, Trust},
         news::News,
-        preflight::Image,
-        runner::Runner,
-        search::{Search, cause},
-        text::one_line,
+        registry::{
+            find::{Found, find},
+            settle::{Case, Failures, Settled, serves_on, settle},
+        },
+        search::Search,
         trust::Owner,
+        watch::Look,
     },
     model::name::DriverId,
 };
@@ -51,6 +53,10 @@ pub struct Options {
     pub tolerance: Tolerance,
     /// Who hears what happens to them.
     pub news: News,
+    /// Which files are loaded.
+    pub trust: Trust,
+    /// The file with the SHA-256 of those that may run; without it none is written down.
+    pub lock: Option<PathBuf>,
 }
 
 impl Options {
@@ -65,327 +71,278 @@ impl Options {
             hosting: Hosting::default(),
             tolerance: Tolerance::default(),
             news: News::default(),
+            trust: Trust::default(),
+            lock: None,
         }
     }
 }
 
 /// The drivers of the host. Cheap to clone; clones are the same drivers.
-#[derive(Clone, Debug, Default)]
-pub struct Drivers(Arc<Loaded>);
+#[derive(Clone)]
+pub struct Drivers(Arc<Inner>);
 
-#[derive(Debug, Default)]
-struct Loaded {
+struct Inner {
+    options: Arc<Options>,
+    /// Without it nothing is ever loaded.
+    services: Option<ServicesFactory>,
+    /// Locked for moments only.
+    shown: RwLock<Shown>,
+    /// How the folders were when the drivers were last looked for.
+    look: Mutex<Look>,
+    /// Held while drivers are loaded, replaced and removed, which is done by one at a time.
+    failures: tokio::sync::Mutex<Failures>,
+}
+
+#[derive(Default)]
+struct Shown {
     drivers: BTreeMap<DriverId, Driver>,
     listed: Vec<Listed>,
 }
 
-/// A file that was found, and what became of it.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Listed {
-    /// The file; or a folder of the search path that could not be read.
-    pub path: PathBuf,
-    /// The driver's id, when its manifest could be read. Only checked for a loaded driver.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The driver's version, when its manifest could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Version of the driver API that it was built with, when its manifest could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub api: Option<String>,
-    /// What became of it.
-    pub state: State,
-    /// Where its code runs, when it is loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub isolation: Option<Isolation>,
-    /// Why it was refused or does not work, on one line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// SHA-256 of the file in hex, when it could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-    /// When it was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loaded_at: Option<Timestamp>,
-}
-
-/// What became of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum State {
-    /// It serves as a driver.
-    Loaded,
-    /// It was not loaded, or loaded and found unusable.
-    Refused,
-    /// It is loaded, and as many calls as it may have never returned.
-    Wedged,
-    /// It is loaded, and its process ended; it is started again when it is needed.
-    Failed,
-    /// It is loaded, failed too often and is not asked until it is cleared.
-    Quarantined,
-}
-
-impl State {
-    /// What became of a file that is loaded.
-    pub(crate) fn of(condition: Condition) -> Self {
-        match condition {
-            Condition::Well => Self::Loaded,
-            Condition::Wedged => Self::Wedged,
-            Condition::Failed => Self::Failed,
-            Condition::Quarantined => Self::Quarantined,
-        }
-    }
+/// Why a driver was not cleared or trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum ManageError {
+    /// There is no file with this id, or none of this SHA-256.
+    #[error("there is no driver {0}; GET /drivers lists what was found")]
+    NoDriver(String),
+    /// It cannot be loaded.
+    #[error("the driver {id} cannot be loaded: {reason}")]
+    NotLoaded {
+        /// The driver.
+        id: DriverId,
+        /// Why.
+        reason: String,
+    },
+    /// The file of those that may run cannot be used.
+    #[error("{0}")]
+    Lock(String),
 }
 
 impl Drivers {
     /// Finds and loads all drivers. Never fails as a whole: what cannot be loaded is listed with
     /// its reason, and a driver that takes too long delays only itself.
     pub async fn load(options: Options, services: ServicesFactory) -> Self {
-        let searching = options.clone();
-        let found = tokio::task::spawn_blocking(move || find(&searching)).await;
-        let (mut listed, groups) = found.unwrap_or_default();
-        let mut loading = JoinSet::new();
-        let options = Arc::new(options);
-        for rivals in groups {
-            for Rival { place, entry, .. } in &rivals {
-                // What stays if the host itself panics below.
-                let reason = Some("the host failed while loading it".to_owned());
-                listed.insert(*place, Listed { reason, ..entry.clone() });
-            }
-            loading.spawn(load_first(rivals, Arc::clone(&options), Arc::clone(&services)));
-        }
-        let mut drivers = BTreeMap::new();
-        while let Some(ended) = loading.join_next().await {
-            let Ok((driver, entries)) = ended else { continue };
-            drivers.extend(driver.map(|driver| (driver.id().clone(), driver)));
-            for (place, entry) in entries {
-                listed.insert(place, entry);
-            }
-        }
-        let listed: Vec<_> = listed.into_values().collect();
-        for entry in &listed {
-            report(entry);
-        }
-        Self(Arc::new(Loaded { drivers, listed }))
+        let drivers = Self(Arc::new(Inner::new(options, Some(services))));
+        drivers.refresh().await;
+        drivers
     }
 
     /// The loaded driver with this id.
     pub fn get(&self, id: &DriverId) -> Option<Driver> {
-        self.0.drivers.get(id).cloned()
+        self.shown().drivers.get(id).cloned()
     }
 
     /// The loaded drivers, by id.
-    pub fn loaded(&self) -> impl Iterator<Item = &Driver> {
-        self.0.drivers.values()
+    pub fn loaded(&self) -> impl Iterator<Item = Driver> + use<> {
+        let drivers: Vec<Driver> = self.shown().drivers.values().cloned().collect();
+        drivers.into_iter()
     }
 
     /// Every file that was found, in the order of the search.
     pub fn list(&self) -> Vec<Listed> {
-        let mut listed = self.0.listed.clone();
+        let shown = self.shown();
+        let mut listed = shown.listed.clone();
         for entry in listed.iter_mut().filter(|entry| entry.state == State::Loaded) {
-            let driver = self.loaded().find(|driver| driver.path() == entry.path);
+            let driver = shown.drivers.values().find(|driver| driver.path() == entry.path);
             let Some(driver) = driver else { continue };
             let (condition, reason) = driver.condition();
             (entry.state, entry.reason) = (State::of(condition), reason);
         }
         listed
     }
-}
 
-fn report(entry: &Listed) {
-    let path = entry.path.display();
-    match (&entry.reason, &entry.id) {
-        (Some(reason), _) => tracing::warn!(%path, reason, "a driver is not loaded"),
-        (None, id) => tracing::info!(%path, id, version = entry.version, "a driver is loaded"),
+    /// Looks at the folders again: loads what is new, replaces what has a better file, removes what
+    /// has none any more.
+    pub async fn refresh(&self) {
+        self.look_again(None).await;
     }
-}
 
-/// Position in the order of the search.
-type Place = usize;
-
-/// A file that passed all that can be checked without running it.
-struct Rival {
-    place: Place,
-    entry: Listed,
-    image: Image,
-    id: DriverId,
-    manifest: Manifest,
-    is_bundled: bool,
-}
-
-/// The refused files, and the others in groups of the same id, each with the best first.
-fn find(options: &Options) -> (BTreeMap<Place, Listed>, Vec<Vec<Rival>>) {
-    let found = options.search.find();
-    let mut listed = BTreeMap::new();
-    let mut groups: BTreeMap<DriverId, Vec<Rival>> = BTreeMap::new();
-    for (place, candidate) in found.candidates.into_iter().enumerate() {
-        let Examined { report, loadable, is_no_driver } = examine(&candidate.path, options.owner);
-        if is_no_driver && candidate.in_build {
-            continue;
+    /// Forgets the failures of a driver: loads it anew, beside what was loaded before. Its miners
+    /// run on and are served by the new one.
+    ///
+    /// # Errors
+    /// [`ManageError::NoDriver`], or [`ManageError::NotLoaded`]; what served before serves on.
+    pub async fn clear(&self, id: &DriverId) -> Result<Driver, ManageError> {
+        let before = self.get(id).map(|driver| driver.loaded_at());
+        self.look_again(Some(id)).await;
+        let now = self.get(id).filter(|driver| Some(driver.loaded_at()) != before);
+        if let Some(driver) = now {
+            self.0.options.news.tell("driver.cleared", json!({ "id": id }));
+            return Ok(driver);
         }
-        let mut entry = Listed::new(candidate.path);
-        entry.sha256 = report.sha256;
-        if let Some(manifest) = &report.manifest {
-            entry.id = Some(manifest.id.clone());
-            entry.version = Some(manifest.version.clone());
-            entry.api = Some(manifest.api.to_string());
-        }
-        entry.reason = report.problems.into_iter().next();
-        match (loadable, report.manifest) {
-            (Some((id, image)), Some(manifest)) => {
-                let rivals = groups.entry(id.clone()).or_default();
-                let is_bundled = candidate.is_bundled;
-                rivals.push(Rival { place, entry, image, id, manifest, is_bundled });
-            }
-            _ => drop(listed.insert(place, entry)),
-        }
+        let listed = self.list();
+        let entry = listed.into_iter().find(|entry| entry.id.as_deref() == Some(id.as_str()));
+        let entry = entry.ok_or_else(|| ManageError::NoDriver(id.to_string()))?;
+        let reason = entry.reason.unwrap_or_else(|| "nothing of it changed".to_owned());
+        Err(ManageError::NotLoaded { id: id.clone(), reason })
     }
-    for (dir, reason) in found.unreadable {
-        let place = usize::MAX - listed.len();
-        listed.insert(place, Listed { reason: Some(reason), ..Listed::new(dir) });
-    }
-    let groups = groups.into_values().map(|mut rivals| {
-        // The sort is stable: files of the same version stay in the order of the search.
-        rivals.sort_by(|a, b| by_version(&b.manifest.version, &a.manifest.version));
-        rivals
-    });
-    (listed, groups.collect())
-}
 
-/// Numbers compare as numbers; a text that is no version is older than any.
-fn by_version(a: &str, b: &str) -> Ordering {
-    let parse = |text| Version::parse(text).ok();
-    match (parse(a), parse(b)) {
-        (Some(a), Some(b)) => a.cmp_precedence(&b),
-        (a, b) => a.is_some().cmp(&b.is_some()),
-    }
-}
-
-/// Loads the best of the rivals that can be loaded; the others are told which one that is.
-async fn load_first(
-    rivals: Vec<Rival>,
-    options: Arc<Options>,
-    services: ServicesFactory,
-) -> (Option<Driver>, Vec<(Place, Listed)>) {
-    let mut entries = Vec::new();
-    let mut winner: Option<Driver> = None;
-    for rival in rivals {
-        let place = rival.place;
-        let mut entry = rival.entry.clone();
-        if let Some(driver) = &winner {
-            entry.reason = Some(taken(driver, &rival.manifest.version));
-        } else {
-            match load_one(rival, &options, Arc::clone(&services)).await {
-                Ok(driver) => {
-                    entry.state = State::Loaded;
-                    entry.loaded_at = Some(driver.loaded_at());
-                    entry.isolation = Some(driver.isolation());
-                    winner = Some(driver);
-                }
-                Err(reason) => entry.reason = Some(one_line(&reason)),
-            }
-        }
-        entries.push((place, entry));
-    }
-    (winner, entries)
-}
-
-fn taken(winner: &Driver, version: &str) -> String {
-    let (id, path) = (winner.id(), winner.path().display());
-    let best = &winner.manifest().version;
-    match by_version(version, best) {
-        Ordering::Equal => format!("the id {id} is taken by {path}, which comes first"),
-        _ => format!("the id {id} is taken by {path} with the higher version {best}"),
-    }
-}
-
-async fn load_one(
-    rival: Rival,
-    options: &Options,
-    services: ServicesFactory,
-) -> Result<Driver, String> {
-    let Rival { entry, image, id, manifest, is_bundled, .. } = rival;
-    let limits = options.limits;
-    let spawner = options.hosting.spawner(&id, is_bundled).cloned();
-    let calling = CallerOptions {
-        id: id.to_string(),
-        tolerance: options.tolerance,
-        is_killable: spawner.is_some(),
-        news: options.news.clone(),
-    };
-    let caller = Caller::new(limits.calls_at_once, calling);
-    let copies = options.private_dir.clone();
-    let data_dir = options.data_dir.join(id.as_str());
-    let (own_dir, name, in_process) = (data_dir.clone(), id.clone(), spawner.is_none());
-    let loading = move || {
-        make_data_dir(&own_dir).map_err(Error::failed)?;
-        tracing::debug!(driver = %name, in_process, "loading");
-        let failed = |error: LoadError| Error::failed(error.to_string());
-        if in_process {
-            return load::load(&image.bytes, &copies).map(Code::Mapped).map_err(failed);
-        }
-        PrivateCopy::new(&image.bytes, &copies).map(Code::Copied).map_err(failed)
-    };
-    let code = caller.call("load", limits.create, loading).await;
-    let hosted = match (code.map_err(|error| error.to_string())?, spawner) {
-        (Code::Mapped(module), _) => Hosted::InProcess(module),
-        (Code::Copied(copy), Some(spawner)) => Hosted::Process(Runner::new(
-            spawner,
-            id.clone(),
-            (copy, data_dir.clone()),
-            (&options.hosting.rations, limits),
-            caller.clone(),
-        )),
-        (Code::Copied(_), None) => return Err("nothing starts its process".to_owned()),
-    };
-    let Listed { path, sha256, .. } = entry;
-    let sha256 = sha256.unwrap_or_default();
-    Driver::new(Birth { id, manifest, path, sha256, data_dir, hosted, caller, limits, services })
-        .await
-}
-
-/// A driver's library on its way.
-enum Code {
-    Mapped(DriverModule_Ref),
-    Copied(PrivateCopy),
-}
-
-fn make_data_dir(dir: &Path) -> Result<(), String> {
-    private_dir(dir).map_err(|error| {
-        format!("cannot make the driver's folder {}: {}", dir.display(), cause(&error))
-    })
-}
-
-impl Listed {
-    fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            id: None,
-            version: None,
-            api: None,
-            state: State::Refused,
-            isolation: None,
-            reason: None,
-            sha256: None,
-            loaded_at: None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_compare_by_their_numbers() {
-        for (older, newer) in
-            [("0.9.0", "0.10.0"), ("9.0.0", "10.0.0"), ("1.0.0-rc.1", "1.0.0"), ("latest", "0.0.1")]
+    /// Lets the file with this SHA-256 run as the driver `id`, from now on and whatever is pinned.
+    ///
+    /// # Errors
+    /// [`ManageError::NoDriver`] when there is no such file, [`ManageError::Lock`].
+    pub async fn trust(&self, id: &DriverId, sha256: &str) -> Result<(), ManageError> {
+        let is_it = |entry: &&Listed| {
+            entry.id.as_deref() == Some(id.as_str()) && entry.sha256.as_deref() == Some(sha256)
+        };
+        let listed = self.list();
+        let none = || ManageError::NoDriver(format!("{id} with the SHA-256 {sha256}"));
+        let entry = listed.iter().find(is_it).ok_or_else(none)?;
+        let version = entry.version.clone().unwrap_or_default();
         {
-            assert_eq!(by_version(older, newer), Ordering::Less, "{older} < {newer}");
-            assert_eq!(by_version(newer, older), Ordering::Greater, "{newer} > {older}");
+            let _alone = self.0.failures.lock().await;
+            let added = vec![(id.clone(), version, sha256.to_owned())];
+            self.note(added).await.map_err(ManageError::Lock)?;
         }
-        assert_eq!(by_version("1.0.0+a", "1.0.0+b"), Ordering::Equal);
-        assert_eq!(by_version("x", "y"), Ordering::Equal);
+        tracing::info!(driver = %id, sha256, "a driver is trusted");
+        self.0.options.news.tell("driver.trusted", json!({ "id": id, "sha256": sha256 }));
+        self.refresh().await;
+        Ok(())
+    }
+
+    pub(crate) fn search(&self) -> &Search {
+        &self.0.options.search
+    }
+
+    pub(crate) fn known_look(&self) -> Look {
+        self.0.look.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn look_again(&self, forced: Option<&DriverId>) {
+        let mut failures = self.0.failures.lock().await;
+        let Some(services) = &self.0.services else { return };
+        let options = Arc::clone(&self.0.options);
+        let looking = tokio::task::spawn_blocking(move || {
+            let look = Look::at(&options.search);
+            (look, find(&options))
+        });
+        let Ok((look, Found { mut listed, mut rivals })) = looking.await else { return };
+        *self.0.look.lock().unwrap_or_else(PoisonError::into_inner) = look;
+        let before = self.shown().drivers.clone();
+        let mut settling = JoinSet::new();
+        let ids: BTreeSet<DriverId> = rivals.keys().chain(before.keys()).cloned().collect();
+        for id in ids {
+            let current = before.get(&id).cloned();
+            let mut is_blocked = false;
+            if let Some(driver) = &current {
+                for entry in listed.values_mut().filter(|entry| entry.path == driver.path()) {
+                    serves_on(entry, driver);
+                    is_blocked = true;
+                }
+            }
+            let rivals = rivals.remove(&id).unwrap_or_default();
+            for rival in &rivals {
+                // What stays if the host itself panics below.
+                let reason = Some("the host failed while loading it".to_owned());
+                listed.insert(rival.place, Listed { reason, ..rival.entry.clone() });
+            }
+            let is_forced = forced == Some(&id);
+            let failures = failures.clone();
+            let case = Case { id, current, is_blocked, is_forced, rivals, failures };
+            settling.spawn(settle(case, Arc::clone(&self.0.options), Arc::clone(services)));
+        }
+        failures.clear();
+        let mut drivers = BTreeMap::new();
+        while let Some(ended) = settling.join_next().await {
+            let Ok(Settled { id, driver, entries, failures: new }) = ended else { continue };
+            drivers.extend(driver.map(|driver| (id, driver)));
+            listed.extend(entries);
+            failures.extend(new);
+        }
+        let shown = Shown { drivers, listed: listed.into_values().collect() };
+        self.show(shown).await;
+    }
+
+    /// From now on this is what there is; tells what changed.
+    async fn show(&self, new: Shown) {
+        let (drivers, listed) = (new.drivers.clone(), new.listed.clone());
+        let old = {
+            let mut shown = self.0.shown.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *shown, new)
+        };
+        let news = &self.0.options.news;
+        let mut added = Vec::new();
+        for (id, driver) in &drivers {
+            let former = old.drivers.get(id);
+            if former.is_some_and(|former| former.loaded_at() == driver.loaded_at()) {
+                continue;
+            }
+            let version = &driver.manifest().version;
+            added.push((id.clone(), version.clone(), driver.sha256().to_owned()));
+            let path = driver.path();
+            tracing::info!(path = %path.display(), %id, version, "a driver is loaded");
+            let mut data = json!({
+                "id": id, "version": version, "path": path, "sha256": driver.sha256(),
+                "isolation": driver.isolation(),
+            });
+            match former {
+                Some(former) => {
+                    data["replaces"] = json!(former.manifest().version);
+                    news.tell("driver.replaced", data);
+                }
+                None => news.tell("driver.loaded", data),
+            }
+        }
+        for (id, former) in old.drivers.iter().filter(|(id, _)| !drivers.contains_key(*id)) {
+            tracing::info!(%id, path = %former.path().display(), "a driver is removed");
+            let version = &former.manifest().version;
+            news.tell("driver.removed", json!({ "id": id, "version": version }));
+        }
+        for entry in listed.iter().filter(|entry| !old.listed.contains(entry)) {
+            let Some(reason) = &entry.reason else { continue };
+            tracing::warn!(path = %entry.path.display(), reason, "a driver is not loaded");
+            news.tell("driver.refused", json!(entry));
+        }
+        // Dropped only now: it may hold the last handle on a driver.
+        drop(old);
+        if let Err(error) = self.note(added).await {
+            tracing::error!(error, "the SHA-256 of loaded drivers is not written down");
+        }
+    }
+
+    /// Writes down that these files may run.
+    async fn note(&self, added: Vec<(DriverId, String, String)>) -> Result<(), String> {
+        let Some(path) = self.0.options.lock.clone() else { return Ok(()) };
+        let noting = tokio::task::spawn_blocking(move || {
+            let mut lock = Lock::read(&path)?;
+            let before = lock.clone();
+            for (id, version, sha256) in &added {
+                if !lock.has(id, sha256) {
+                    lock.add(id, version, sha256);
+                }
+            }
+            if lock == before { Ok(()) } else { lock.write(&path) }
+        });
+        noting.await.unwrap_or_else(|_| Err("the host is shutting down".to_owned()))
+    }
+
+    fn shown(&self) -> RwLockReadGuard<'_, Shown> {
+        self.0.shown.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn new(options: Options, services: Option<ServicesFactory>) -> Self {
+        Self {
+            options: Arc::new(options),
+            services,
+            shown: RwLock::default(),
+            look: Mutex::default(),
+            failures: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
+impl Default for Drivers {
+    /// No drivers, for ever.
+    fn default() -> Self {
+        let options = Options::new(Search::default(), PathBuf::new(), PathBuf::new());
+        Self(Arc::new(Inner::new(options, None)))
+    }
+}
+
+impl std::fmt::Debug for Drivers {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_map().entries(&self.shown().drivers).finish()
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     drivers::{
         handle::{Isolation, Limits},
         health::Tolerance,
+        lock::Trust,
         runner::Rations,
     },
     model::name::DriverId,
@@ -27,6 +28,8 @@ pub struct DriverSettings {
     pub call_timeout_ms: u64,
     /// Calls to one driver that may be under way at once.
     pub calls_at_once: usize,
+    /// `"any"`, or `"pinned"`: only files whose SHA-256 was approved with `adit driver trust`.
+    pub trust: Trust,
     /// `"process"` or `"in-process"` by driver id. Without: drivers that came with the host run in
     /// its process, all others in one of their own.
     pub isolation: BTreeMap<DriverId, Isolation>,
@@ -48,6 +51,7 @@ impl Default for DriverSettings {
             dirs: Vec::new(),
             call_timeout_ms: 5_000,
             calls_at_once: 3,
+            trust: Trust::default(),
             isolation: BTreeMap::new(),
             memory_mib: memory_bytes >> 20,
             cpu_percent,

@@ -1,6 +1,9 @@
 //! Drivers in processes of their own: whatever they do, the host and other drivers go on.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use adit::drivers::{
     call::CallError,
@@ -155,11 +158,18 @@ async fn a_process_that_keeps_ending_is_started_after_a_pause() {
     let (_drivers, faulty) = load(&place, |_| {}).await;
     let object = faulty.instance(None).await.unwrap();
     for _ in 0..3 {
+        let began = Instant::now();
         request(&object, "abort").await.unwrap_err();
         wait_for("the end is noted", || faulty.condition().0 == Condition::Failed).await;
-        if faulty.health().crashes >= 2 {
-            let told = object.is_healthy().await.unwrap_err().to_string();
-            assert!(told.contains("it is started again in "), "{told}");
+        match object.is_healthy().await {
+            Ok(_) => {
+                let pause = Duration::from_secs(faulty.health().crashes.saturating_sub(1));
+                assert!(began.elapsed() >= pause, "{:?}", began.elapsed());
+            }
+            Err(error) => {
+                let told = error.to_string();
+                assert!(told.contains("it is started again in "), "{told}");
+            }
         }
         wait_until_healthy(&object).await;
     }

@@ -8,3 +8,4 @@ mod faults;
 mod files;
 mod isolation;
 mod place;
+mod swap;

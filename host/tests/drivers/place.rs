@@ -144,6 +144,10 @@ impl Place {
     }
 }
 
+pub(crate) fn id(text: &str) -> DriverId {
+    DriverId::new(text).unwrap()
+}
+
 /// The bytes of a driver of this workspace.
 pub(crate) fn built(name: &str) -> Vec<u8> {
     let exe = std::env::current_exe().unwrap();

@@ -36,6 +36,8 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("DELETE", "/tokens/{id}", ADMIN, 404),
     ("GET", "/drivers", VIEW, 200),
     ("GET", "/drivers/{id}", VIEW, 404),
+    ("POST", "/drivers/{id}/clear", OPERATE, 404),
+    ("POST", "/drivers/{id}/trust", ADMIN, 400),
     ("GET", "/miners", VIEW, 200),
     ("POST", "/miners", ADMIN, 400),
     ("GET", "/miners/available", VIEW, 200),
