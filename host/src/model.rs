@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod event;
+pub mod history;
 pub mod miner;
 pub mod name;
 pub mod path;

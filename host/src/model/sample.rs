@@ -56,8 +56,8 @@ impl Grid {
     }
 
     /// The same from milliseconds.
-    pub fn of_ms(step_ms: u32) -> Self {
-        Self { step_ms: step_ms.max(1) }
+    pub const fn of_ms(step_ms: u32) -> Self {
+        Self { step_ms: if step_ms == 0 { 1 } else { step_ms } }
     }
 
     /// Milliseconds between two ticks.

@@ -1,0 +1,208 @@
+//! What is kept of one series at one tick: whole numbers, each absent when nobody told it.
+
+use std::collections::BTreeMap;
+
+use adit_plugin_api::{AlgorithmMetrics, PerformanceMetrics};
+
+use crate::model::{
+    history::{Kind, Metric, phases},
+    sample::Sample,
+};
+
+/// From here on 0.01 H/s are fine enough for any hashrate.
+const COARSE: f64 = 50.0;
+/// Hashrates from here on are kept as they are, in H/s: their hundredths fit no `i64`.
+const VAST: f64 = 9.2e16;
+/// Temperatures and powers beyond are no measurements.
+const ABSURD: f64 = 1e9;
+/// Totals of so many algorithms at most: their names come from miners.
+const MOST_ALGORITHMS: usize = 64;
+/// Longest name of an algorithm, in bytes.
+const LONGEST_ALGORITHM: usize = 64;
+
+/// The codes of one series at one tick, by [`Metric::number`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading(pub [Option<i64>; Metric::ALL.len()]);
+
+impl Reading {
+    /// The code of `metric`.
+    pub fn get(&self, metric: Metric) -> Option<i64> {
+        self.0[usize::from(metric.number())]
+    }
+
+    fn set(&mut self, metric: Metric, code: Option<i64>) {
+        self.0[usize::from(metric.number())] = code;
+    }
+
+    /// What is kept of `sample`.
+    pub fn of(sample: &Sample) -> Self {
+        let mut reading = sample.metrics.as_ref().map(figures).unwrap_or_default();
+        reading.set(Metric::Phase, phases::code(sample.phase));
+        reading
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+}
+
+fn figures(metrics: &PerformanceMetrics) -> Reading {
+    let mut reading = Reading::default();
+    reading.set(Metric::Hashrate, metrics.hashrate.and_then(hashrate_code));
+    reading.set(Metric::Accepted, metrics.shares.and_then(count_code));
+    reading.set(Metric::Rejected, metrics.rejected.and_then(count_code));
+    reading.set(Metric::Temperature, temperature(metrics).and_then(tenths_code));
+    reading.set(Metric::Power, power(metrics).and_then(tenths_code));
+    reading
+}
+
+fn temperature(metrics: &PerformanceMetrics) -> Option<f64> {
+    metrics.devices.iter().filter_map(|device| device.temperature).reduce(f64::max)
+}
+
+fn power(metrics: &PerformanceMetrics) -> Option<f64> {
+    metrics.devices.iter().filter_map(|device| device.power).reduce(|a, b| a + b)
+}
+
+/// The value of a code of `metric`, in its unit.
+pub fn value(metric: Metric, code: i64) -> f64 {
+    match metric {
+        Metric::Hashrate => hashrate(code),
+        Metric::Temperature | Metric::Power => float(code) / 10.0,
+        Metric::Accepted | Metric::Rejected | Metric::Phase => float(code),
+    }
+}
+
+/// Hundredths of H/s. What those cannot tell (tiny and vast hashrates) is kept bit by bit, as a
+/// negative number. `None`: no hashrate.
+pub fn hashrate_code(hashrate: f64) -> Option<i64> {
+    if !(hashrate.is_finite() && hashrate >= 0.0) {
+        return None;
+    }
+    let hundredths = (hashrate * 100.0).round();
+    let is_told = hashrate >= COARSE || hundredths / 100.0 == hashrate;
+    if hashrate < VAST && is_told {
+        return Some(whole(hundredths));
+    }
+    i64::try_from(hashrate.to_bits()).ok().map(|bits| -1 - bits)
+}
+
+fn hashrate(code: i64) -> f64 {
+    match u64::try_from(-1 - code.min(-1)) {
+        Ok(bits) if code < 0 => f64::from_bits(bits),
+        _ => float(code) / 100.0,
+    }
+}
+
+fn tenths_code(value: f64) -> Option<i64> {
+    (value.abs() < ABSURD).then(|| whole((value * 10.0).round()))
+}
+
+fn count_code(count: u64) -> Option<i64> {
+    i64::try_from(count).ok()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "callers keep below 2^63")]
+fn whole(value: f64) -> i64 {
+    value as i64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "15 digits are enough for any measurement")]
+pub(crate) fn float(value: i64) -> f64 {
+    value as f64
+}
+
+/// What is kept of a tick: every miner, then the totals by algorithm and of the fleet. Sums of
+/// hashrates are made within one algorithm only.
+pub fn readings(samples: &[Sample]) -> Vec<(Kind, &str, Reading)> {
+    let mut readings: Vec<_> = samples
+        .iter()
+        .map(|sample| (Kind::Miner, sample.name.as_str(), Reading::of(sample)))
+        .collect();
+    let mut algorithms: BTreeMap<&str, Total> = BTreeMap::new();
+    let mut fleet = Total::default();
+    for metrics in samples.iter().filter_map(|sample| sample.metrics.as_ref()) {
+        fleet.add(None, metrics.shares, metrics.rejected);
+        fleet.add_devices(metrics);
+        for part in parts(metrics) {
+            let name = part.algorithm.as_str();
+            let is_known = algorithms.contains_key(name);
+            let is_welcome =
+                (1..=LONGEST_ALGORITHM).contains(&name.len()) && algorithms.len() < MOST_ALGORITHMS;
+            if is_known || is_welcome {
+                let total = algorithms.entry(name).or_default();
+                total.add(part.hashrate, part.shares, part.rejected);
+                if metrics.algorithms.is_empty() {
+                    total.add_devices(metrics);
+                }
+            }
+        }
+    }
+    readings.extend(algorithms.iter().map(|(name, it)| (Kind::Algorithm, *name, it.reading())));
+    readings.push((Kind::Fleet, "", fleet.reading()));
+    readings.retain(|(_, _, reading)| !reading.is_empty());
+    readings
+}
+
+/// One algorithm's part of a miner's figures.
+struct Part<'a> {
+    algorithm: &'a String,
+    hashrate: Option<f64>,
+    shares: Option<u64>,
+    rejected: Option<u64>,
+}
+
+fn parts(metrics: &PerformanceMetrics) -> Vec<Part<'_>> {
+    let part = |it: &'_ AlgorithmMetrics| (it.hashrate, it.shares, it.rejected);
+    if metrics.algorithms.is_empty() {
+        let PerformanceMetrics { hashrate, shares, rejected, .. } = *metrics;
+        let algorithm = metrics.algorithm.iter();
+        return algorithm.map(|algorithm| Part { algorithm, hashrate, shares, rejected }).collect();
+    }
+    let several = metrics.algorithms.iter().map(|it| {
+        let (hashrate, shares, rejected) = part(it);
+        Part { algorithm: &it.algorithm, hashrate, shares, rejected }
+    });
+    several.collect()
+}
+
+#[derive(Default)]
+struct Total {
+    hashrate: Option<f64>,
+    accepted: Option<u64>,
+    rejected: Option<u64>,
+    temperature: Option<f64>,
+    power: Option<f64>,
+}
+
+impl Total {
+    fn add(&mut self, hashrate: Option<f64>, accepted: Option<u64>, rejected: Option<u64>) {
+        let hashrate = hashrate.filter(|it| it.is_finite() && *it >= 0.0);
+        let add = |sum: Option<u64>, it: Option<u64>| match it {
+            Some(it) => Some(sum.unwrap_or(0).saturating_add(it)),
+            None => sum,
+        };
+        self.hashrate = hashrate.map(|it| self.hashrate.unwrap_or(0.0) + it).or(self.hashrate);
+        self.accepted = add(self.accepted, accepted);
+        self.rejected = add(self.rejected, rejected);
+    }
+
+    fn add_devices(&mut self, metrics: &PerformanceMetrics) {
+        let hottest = temperature(metrics);
+        self.temperature = self.temperature.into_iter().chain(hottest).reduce(f64::max);
+        self.power = self.power.into_iter().chain(power(metrics)).reduce(|a, b| a + b);
+    }
+
+    fn reading(&self) -> Reading {
+        let mut reading = Reading::default();
+        reading.set(Metric::Hashrate, self.hashrate.and_then(hashrate_code));
+        reading.set(Metric::Accepted, self.accepted.and_then(count_code));
+        reading.set(Metric::Rejected, self.rejected.and_then(count_code));
+        reading.set(Metric::Temperature, self.temperature.and_then(tenths_code));
+        reading.set(Metric::Power, self.power.and_then(tenths_code));
+        reading
+    }
+}
+
+#[cfg(test)]
+mod tests;
