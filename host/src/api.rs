@@ -8,6 +8,7 @@ mod error;
 mod etag;
 mod events;
 mod gate;
+mod history;
 mod json;
 mod miners;
 mod pools;
@@ -134,6 +135,14 @@ impl Api {
                 needs(View, get(miners::one)).merge(needs(Operate, delete(miners::stop))),
             )
             .route("/miners/{name}/stats", needs(View, get(miners::stats)))
+            .route("/miners/{name}/hashrate-history", needs(View, get(history::recent)))
+            .route("/history/status", needs(View, get(history::status)))
+            .route("/history/miners", needs(View, get(history::miners)))
+            .route("/history/miners/{name}", needs(View, get(history::miner)))
+            .route("/history/miners/{name}/hashrate", needs(View, get(history::chart)))
+            .route("/history/totals", needs(View, get(history::totals)))
+            .route("/history/totals/hashrate", needs(View, get(history::total)))
+            .route("/history/events", needs(View, get(history::events)))
             .route("/miners/{name}/logs", needs(View, get(miners::logs)))
             .route("/miners/{name}/plan", needs(View, get(miners::plan)))
             .route("/miners/{name}/runs", needs(View, get(miners::runs)))

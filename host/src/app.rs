@@ -135,6 +135,7 @@ impl App {
             stats_interval: settings.stats_interval(),
             output_interval: settings.output_interval(),
             watchdog: settings.watchdog.for_miners(),
+            retention_days: settings.history.retention_days,
         };
         let keepers = Keepers::new(home.miners(), Binary::standard().await);
         // Can fail, so it comes before anything is started. Who reads it now waits for the answer.

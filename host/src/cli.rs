@@ -5,6 +5,7 @@ mod client;
 mod down;
 mod driver;
 mod events;
+mod history;
 mod miner;
 mod program;
 mod show;
@@ -57,6 +58,9 @@ enum Command {
     /// Start, stop and watch miners
     #[command(subcommand)]
     Miner(miner::Miner),
+    /// See what was: charts and events
+    #[command(subcommand)]
+    History(history::History),
     /// Install the program of a miner type, verified before it runs
     Install(program::Install),
     /// Remove the program of a miner type
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::DriverRunner => return crate::drivers::runner::child::main(),
         Command::Down(down) => block_on(down::run(&cli.common, &down)),
         Command::Miner(command) => block_on(miner::run(&cli.common, command)),
+        Command::History(command) => block_on(history::run(&cli.common, command)),
         Command::Install(install) => block_on(program::install(&cli.common, install)),
         Command::Uninstall(uninstall) => block_on(program::uninstall(&cli.common, uninstall)),
         Command::Rollback(which) => block_on(program::rollback(&cli.common, which)),

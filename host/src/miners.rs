@@ -6,6 +6,7 @@ mod collector;
 mod error;
 mod events;
 mod facts;
+mod history;
 mod install;
 mod launch;
 mod live;
@@ -37,6 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::Error;
 pub use events::{Events, Heard, Published, Subscription};
+pub use history::{Drawn, History, HistoryStatus};
 pub use install::{Install, InstalledPrograms};
 pub(crate) use launch::random_token;
 pub use logs::LogPage;
@@ -59,6 +61,7 @@ use crate::{
         miner::MinerView,
         name::{DriverId, MinerName},
         plan::PlanView,
+        sample::Grid,
     },
     store::{MinerRow, RunRow, Store},
 };
@@ -81,6 +84,8 @@ pub struct Options {
     pub output_interval: Duration,
     /// How the watchdog watches.
     pub watchdog: WatchdogSettings,
+    /// Days until figures and events are deleted; 0: none are kept.
+    pub retention_days: u32,
 }
 
 /// What every part of this module uses.
@@ -127,6 +132,7 @@ struct Inner {
     parts: Arc<Parts>,
     /// Held for look-ups and changes of the map only, never across an await.
     members: Mutex<BTreeMap<MinerName, Member>>,
+    history: History,
     tasks: TaskTracker,
     ending: CancellationToken,
 }
@@ -152,6 +158,8 @@ impl Miners {
         let prober = Prober::new();
         let installations = install::Installations::default();
         let watchdog = watchdog::Watchdog::begin(options.watchdog.clone(), &store).await?;
+        let (days, grid) = (options.retention_days, Grid::new(options.stats_interval));
+        let history = History::begin(store.clone(), events.clone(), days, grid).await;
         let parts = Parts {
             options,
             store,
@@ -169,9 +177,11 @@ impl Miners {
         let miners = Self(Arc::new(Inner {
             parts,
             members: Mutex::default(),
+            history,
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
         }));
+        miners.keep_history();
         for row in rows {
             miners.supervise(row);
         }

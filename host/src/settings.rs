@@ -2,6 +2,7 @@
 
 mod drivers;
 mod events;
+mod history;
 mod watchdog;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 
 pub use drivers::DriverSettings;
 pub use events::EventSettings;
+pub use history::HistorySettings;
 use serde::Deserialize;
 pub use watchdog::WatchdogSettings;
 
@@ -40,6 +42,8 @@ pub struct Settings {
     pub events: EventSettings,
     /// What becomes of miners that are sick.
     pub watchdog: WatchdogSettings,
+    /// How long figures and events are kept.
+    pub history: HistorySettings,
 }
 
 /// The REST API.
@@ -95,6 +99,7 @@ impl Default for Settings {
             miners: MinerSettings::default(),
             events: EventSettings::default(),
             watchdog: WatchdogSettings::default(),
+            history: HistorySettings::default(),
         }
     }
 }
@@ -209,6 +214,7 @@ impl Settings {
             }
         }
         self.drivers.check().map_err(Error::Value)?;
+        self.history.check().map_err(Error::Value)?;
         self.events.check().map_err(Error::Value)
     }
 
@@ -295,6 +301,7 @@ mod tests {
             ("[miners]\nstats_interval_ms = 1", "write 100 to 3600000"),
             ("[programs]\n'../x' = '/bin/x'", "is not usable"),
             ("[watchdog]\nzero_s = 0", "watchdog.zero_s: write 1 to"),
+            ("[history]\nretention_days = 9999", "or 0 to turn the history off"),
             ("= 3", "are not usable"),
         ] {
             let error = parse(text).unwrap_err();

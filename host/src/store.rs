@@ -5,6 +5,9 @@
 mod audit;
 mod catalogue;
 mod driver_storage;
+mod event;
+mod history;
+mod history_read;
 mod incident;
 mod miner;
 mod open;
@@ -23,6 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 pub use audit::AuditEntry;
 pub use catalogue::Catalogue;
 pub use driver_storage::StorageLimit;
+pub use event::EventQuery;
+pub use history_read::{HistoryReader, Read, Source};
 pub use incident::IncidentLimits;
 pub use miner::MinerRow;
 pub use open::SetAside;

@@ -6,6 +6,7 @@ mod api;
 mod cli;
 mod drivers;
 mod events;
+mod history;
 mod host;
 mod lifecycle;
 mod survival;

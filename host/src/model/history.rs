@@ -7,6 +7,7 @@ pub mod chunk;
 pub mod column;
 pub mod phases;
 pub mod reading;
+pub mod recent;
 pub mod recorder;
 pub mod retention;
 pub mod tail;
@@ -131,7 +132,7 @@ impl FromStr for Kind {
 #[error("damaged history: {0}")]
 pub struct Damaged(pub &'static str);
 
-/// A miner's hashrate over a time, as existing clients know it.
+/// A miner's hashrate over all its history, as existing clients know it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HashrateStats {

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_foundation.sql"),
     include_str!("migrations/0002_profiles.sql"),
     include_str!("migrations/0003_watchdog.sql"),
+    include_str!("migrations/0004_history.sql"),
 ];
 
 /// Where a damaged database went.

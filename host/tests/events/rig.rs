@@ -122,6 +122,7 @@ async fn parts(
         stats_interval: Duration::from_secs(10),
         output_interval: Duration::from_secs(1),
         watchdog: adit::settings::WatchdogSettings::default().for_miners(),
+        retention_days: 0,
     };
     let keepers = Keepers::new(folder.join("miners"), Keepers::THIS_BINARY);
     let events = Events::new(jiff::Timestamp::now().as_millisecond());

@@ -103,6 +103,36 @@ fn fill(state: &Path) -> std::path::PathBuf {
     path
 }
 
+/// On a full disk the history says so and waits in memory; with room again it is complete.
+fn the_history_waits_for_room(host: &Host, state: &Path, ballast: &Path) {
+    let waiting = wait_for("the history to say that it cannot be written", || {
+        fill(state);
+        let status = host.get("/history/status");
+        (status["waitingTicks"].as_u64().unwrap() > 2).then_some(status)
+    });
+    assert!(waiting["error"].as_str().unwrap().contains("full"), "{waiting}");
+    assert_eq!((&waiting["missedTicks"], &waiting["lostChunks"]), (&json!(0), &json!(0)));
+    // With room again, what waited is written.
+    fs::remove_file(ballast).unwrap();
+    let since = waiting["failingSince"].as_str().unwrap();
+    wait_for("the history to be written again", || {
+        (host.get("/history/status")["waitingTicks"] == 0).then_some(())
+    });
+    wait_for("the events to be written", || {
+        let events = host.get("/history/events");
+        let kinds = ["history.failed", "history.resumed"];
+        kinds.iter().all(|kind| events.to_string().contains(kind)).then_some(())
+    });
+    let chart = "/history/miners/rig-1/hashrate?metric=phase&points=10000";
+    let points = host.get(&format!("{chart}&since={since}"));
+    let points = points.as_array().unwrap();
+    assert!(points.len() > 2, "{points:?}");
+    let gap = points
+        .iter()
+        .find(|it| it["afterGap"] == true && it["timestamp"].as_str().unwrap() >= since);
+    assert_eq!(gap, None, "ticks are lost");
+}
+
 #[test]
 #[ignore = "the test above runs this where it may mount"]
 fn full_disk_inside() {
@@ -130,6 +160,9 @@ fn full_disk_inside() {
     assert_eq!(host.call("GET", "/miners/rig-2", NONE).0, 404);
     host.wait_for_phase("rig-1", "mining");
     assert_eq!(host.program("rig-1"), pid(&miner));
+
+    the_history_waits_for_room(&host, &state, &ballast);
+    let ballast = fill(&state);
 
     // An exit that cannot be written down is counted once, however often it is looked at.
     signal(pid(&doomed), Signal::KILL);

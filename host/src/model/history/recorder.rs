@@ -85,6 +85,8 @@ pub struct Write {
     pub restarts_tail: bool,
     /// Rows of the tail before this can go.
     pub tail_from_ms: i64,
+    /// Series that grow and are swept now.
+    pub growing: Vec<u32>,
     /// Series whose stretches before the one with this number are too old.
     pub sweep: Vec<(u32, u32)>,
     /// Events before this are too old; 0: none.
@@ -98,7 +100,9 @@ const LAST_TICK: i64 = (NUMBERS as i64 - 1) * TICKS as i64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The clock is certainly wrong.
-    #[error("the clock of this machine is far off, before 2025 or after centuries: set it, or wait until it is set")]
+    #[error(
+        "the clock of this machine is far off, before 2025 or after centuries: set it, or wait until it is set"
+    )]
     Clock,
     /// Somebody makes up names.
     #[error("there are {MOST_SERIES} series already: new ones are not recorded")]
@@ -150,8 +154,13 @@ impl Recorder {
         (recorder, damaged)
     }
 
+    /// Gives no new series an id up to `id`.
+    pub fn reserve(&mut self, id: u32) {
+        self.next_id = self.next_id.max(id.saturating_add(1));
+    }
+
     fn know(&mut self, series: Series) {
-        self.next_id = self.next_id.max(series.id.saturating_add(1));
+        self.reserve(series.id);
         if series.grid == self.grid {
             self.ids[place(series.kind)].insert(series.name.clone(), series.id);
         }
@@ -214,6 +223,8 @@ impl Recorder {
         let after = self.series.range(self.swept.saturating_add(1)..).map(|(_, it)| it);
         let next: Vec<_> = after.chain(self.series.values()).take(count).collect();
         write.sweep = next.iter().map(|series| (series.id, series.number_at(cut_ms))).collect();
+        let swept = write.sweep.iter().map(|(id, _)| *id);
+        write.growing = swept.filter(|id| self.open.contains_key(id)).collect();
         write.events_from_ms = cut_ms;
         self.swept = next.last().map_or(0, |series| series.id);
     }
@@ -344,7 +355,8 @@ impl Write {
         self.closed.extend(later.closed);
         self.tail.extend(later.tail);
         self.tail_from_ms = later.tail_from_ms;
-        (self.sweep, self.events_from_ms) = (later.sweep, later.events_from_ms);
+        (self.sweep, self.growing) = (later.sweep, later.growing);
+        self.events_from_ms = later.events_from_ms;
         // What is left out here is still in a stretch that grows, or in one that waits.
         let excess = self.tail.len().saturating_sub(most_ticks);
         self.tail.drain(..excess);

@@ -17,9 +17,14 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Keeps `days`; `last_ms` is the newest time that the history has.
-    pub fn new(days: u32, last_ms: Option<i64>) -> Self {
-        Self { days, last_ms, steady_since_ms: None }
+    /// Keeps `days`.
+    pub fn new(days: u32) -> Self {
+        Self { days, last_ms: None, steady_since_ms: None }
+    }
+
+    /// The history ends at `last_ms`, if it has anything.
+    pub fn begin(&mut self, last_ms: Option<i64>) {
+        self.last_ms = last_ms;
     }
 
     /// The moment before which everything may go, at the tick at `now_ms`; `None` while the clock
@@ -44,24 +49,30 @@ mod tests {
 
     const NOW: i64 = 1_795_000_000_000;
 
+    fn after(days: u32, last_ms: i64) -> Retention {
+        let mut retention = Retention::new(days);
+        retention.begin(Some(last_ms));
+        retention
+    }
+
     #[test]
     fn old_times_are_cut_off_by_days() {
-        let mut retention = Retention::new(30, Some(NOW - 10_000));
+        let mut retention = after(30, NOW - 10_000);
         assert_eq!(retention.cut(NOW), Some(NOW - 30 * DAY_MS));
-        assert_eq!(Retention::new(1, None).cut(NOW), Some(NOW - DAY_MS));
+        assert_eq!(Retention::new(1).cut(NOW), Some(NOW - DAY_MS));
     }
 
     #[test]
     fn a_clock_that_jumps_is_believed_after_an_hour() {
         let later = NOW + 400 * DAY_MS;
-        let mut retention = Retention::new(30, Some(NOW));
+        let mut retention = after(30, NOW);
         assert_eq!(retention.cut(later), None);
         assert_eq!(retention.cut(later + STEADY_MS / 2), None);
         // It was wrong, and is right again.
         assert_eq!(retention.cut(NOW + STEADY_MS), None);
         assert_eq!(retention.cut(NOW + 2 * STEADY_MS), Some(NOW + 2 * STEADY_MS - 30 * DAY_MS));
         // A machine that was off for long.
-        let mut retention = Retention::new(30, Some(NOW));
+        let mut retention = after(30, NOW);
         assert_eq!(retention.cut(later), None);
         assert!(retention.cut(later + STEADY_MS).is_some());
     }

@@ -77,6 +77,21 @@ pub struct Point {
     pub after_gap: bool,
 }
 
+impl Point {
+    /// A single sample of a hashrate.
+    pub fn of_one(at_ms: i64, hashrate: f64) -> Self {
+        Self {
+            timestamp: jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default(),
+            hashrate: Some(whole(hashrate)),
+            min: hashrate,
+            mean: hashrate,
+            max: hashrate,
+            count: 1,
+            after_gap: false,
+        }
+    }
+}
+
 /// Makes the points of a chart of numbers.
 #[derive(Debug)]
 pub struct Chart {

@@ -32,7 +32,7 @@ fn every_sample_is_a_point_when_there_is_room() {
 #[test]
 fn buckets_have_least_mean_and_largest_and_gaps_are_left_out() {
     let values: Vec<_> =
-        (0..10).chain(20..30).map(|n| (n * 10, [1.0, 5.0][n as usize % 2])).collect();
+        (0..10).chain(20..30).map(|n| (n * 10, if n % 2 == 0 { 1.0 } else { 5.0 })).collect();
     let points = chart(300, 3, &values);
     assert_eq!(points.len(), 2);
     assert_eq!(
