@@ -212,7 +212,7 @@ async fn load_drivers(
 
 /// Starts this binary again for a driver. Processes are the keepers' business, which drivers know
 /// nothing of.
-fn runner_spawner() -> Spawner {
+pub(crate) fn runner_spawner() -> Spawner {
     Arc::new(|socket| keepers::spawn_runner(Path::new(Keepers::THIS_BINARY), socket))
 }
 

@@ -10,6 +10,7 @@
 //! offers.
 
 pub mod call;
+pub mod check;
 mod elf;
 pub mod handle;
 pub mod health;

@@ -1,5 +1,6 @@
 //! The command line of the real binary.
 
+mod check;
 mod lifecycle;
 mod output;
 mod remote;

@@ -13,7 +13,9 @@ impl Miner for Minimal {
     fn describe(&self) -> Description {
         Description {
             name: "Minimal".into(),
-            config_schema: json!({ "properties": { "seconds": { "type": "integer", "minimum": 1 } } }),
+            summary: "Runs a program that prints its hashrate".into(),
+            config_schema: json!({ "additionalProperties": false, "properties": { "seconds": {
+                "type": "integer", "minimum": 1, "description": "Seconds to run" } } }),
             defaults: json!({ "seconds": 60 }),
             needs_program: true,
             ..Description::default()
@@ -27,9 +29,10 @@ impl Miner for Minimal {
     }
 
     fn output(&self, lines: &[&str]) -> Vec<Observation> {
-        let read =
+        let text =
             |line: &&str| line.strip_prefix("hashrate: ")?.strip_suffix(" H/s")?.parse().ok();
-        lines.iter().filter_map(read).map(|hashrate| Observation::Hashrate { hashrate }).collect()
+        let rates = lines.iter().filter_map(text).filter(|it: &f64| *it >= 0.0 && it.is_finite());
+        rates.map(|hashrate| Observation::Hashrate { hashrate }).collect()
     }
 }
 

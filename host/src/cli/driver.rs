@@ -1,4 +1,7 @@
-//! `adit driver`: what drivers there are.
+//! `adit driver`: what drivers there are, and how new ones are made.
+
+mod check;
+mod new;
 
 mod files;
 
@@ -48,6 +51,10 @@ pub(super) enum Driver {
         /// The file
         file: PathBuf,
     },
+    /// Check a compiled driver against the rules for drivers; needs no host
+    Check(check::Check),
+    /// Make a complete crate for a new driver
+    New(new::New),
 }
 
 pub(super) async fn run(common: &Common, command: Driver) -> Result<(), Error> {
@@ -58,6 +65,8 @@ pub(super) async fn run(common: &Common, command: Driver) -> Result<(), Error> {
         Driver::Clear { id } => clear(common, &id).await,
         Driver::Trust { id, sha256 } => trust(common, &id, sha256).await,
         Driver::Inspect { file } => inspect_file(common, &file),
+        Driver::Check(command) => check::run(common, command).await,
+        Driver::New(command) => new::run(common, &command),
     }
 }
 

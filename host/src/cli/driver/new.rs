@@ -1,0 +1,124 @@
+//! `adit driver new`: a complete crate for a new driver.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    cli::{Common, Error, show},
+    model::name::DriverId,
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct New {
+    /// Id of the driver, which is the miner type: lower-case letters, digits and dashes
+    name: DriverId,
+    /// The folder to make; NAME-driver in this folder when absent
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+    /// A folder with the crate adit-plugin-api, to use instead of the published one
+    #[arg(long, value_name = "FOLDER")]
+    plugin_api: Option<PathBuf>,
+}
+
+/// Path, text, and whether it is a program.
+const FILES: [(&str, &str, bool); 9] = [
+    ("Cargo.toml", include_str!("template/Cargo.toml.txt"), false),
+    (".gitignore", "/target\n", false),
+    ("README.md", include_str!("template/README.md"), false),
+    ("src/lib.rs", include_str!("template/lib.rs.txt"), false),
+    ("src/tests.rs", include_str!("template/tests.rs.txt"), false),
+    ("golden/mining.json", include_str!("template/golden/mining.json"), false),
+    ("golden/output-only.json", include_str!("template/golden/output-only.json"), false),
+    ("golden/not-yet.json", include_str!("template/golden/not-yet.json"), false),
+    ("fake-miner", include_str!("template/fake-miner.sh"), true),
+];
+
+pub(super) fn run(common: &Common, command: &New) -> Result<(), Error> {
+    let name = command.name.as_str();
+    let folder = command.dir.clone().unwrap_or_else(|| PathBuf::from(format!("{name}-driver")));
+    let dependency = match &command.plugin_api {
+        None => format!("{:?}", adit_plugin_api::export::API),
+        Some(path) => format!("{{ path = {:?} }}", plugin_api(path)?.display().to_string()),
+    };
+    if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
+        let message = format!("{} is there and not empty: choose another --dir", folder.display());
+        return Err(Error::message(message));
+    }
+    let type_name = type_name(name);
+    let library = format!("{}_driver", name.replace('-', "_"));
+    for (path, text, is_program) in FILES {
+        let text = text
+            .replace("@NAME@", name)
+            .replace("@TYPE@", &type_name)
+            .replace("@LIBRARY@", &library)
+            .replace("@PLUGIN_API@", &dependency);
+        write(&folder.join(path), &text, is_program)?;
+    }
+    if common.json {
+        show::json(&json!({ "id": name, "folder": folder, "library": library }));
+        return Ok(());
+    }
+    let folder = show::plain(&folder.display().to_string());
+    println!("made {folder}. Build and check it:\n");
+    println!("    cd {folder}");
+    println!("    cargo test && cargo build --release");
+    println!("    adit driver check target/release/lib{library}.so --golden golden");
+    println!("\nREADME.md there says what to change and how to try it.");
+    Ok(())
+}
+
+fn plugin_api(path: &Path) -> Result<PathBuf, Error> {
+    let wrong =
+        |reason: String| Error::message(format!("--plugin-api {}: {reason}", path.display()));
+    let whole = fs::canonicalize(path).map_err(|error| wrong(error.to_string()))?;
+    let manifest = fs::read_to_string(whole.join("Cargo.toml")).unwrap_or_default();
+    if !manifest.contains("name = \"adit-plugin-api\"") {
+        return Err(wrong("this is not the folder of the crate adit-plugin-api".to_owned()));
+    }
+    Ok(whole)
+}
+
+/// `my-miner` as `MyMiner`; a name that begins with a digit gets a letter.
+fn type_name(name: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+    };
+    let joined: String = name.split(['-', '.', '_']).filter_map(capital).collect();
+    if joined.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        joined
+    } else {
+        format!("M{joined}")
+    }
+}
+
+fn write(path: &Path, text: &str, is_program: bool) -> Result<(), Error> {
+    let wrong =
+        |error: std::io::Error| Error::message(format!("cannot write {}: {error}", path.display()));
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(wrong)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    let mode = if is_program { 0o755 } else { 0o644 };
+    let file = options.write(true).create_new(true).mode(mode).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_has_a_name_that_rust_takes() {
+        for (name, expected) in [("my-miner", "MyMiner"), ("7z", "M7z"), ("x", "X")] {
+            assert_eq!(type_name(name), expected);
+        }
+    }
+}
