@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of miners, drivers or HTTP beyond the plain data it keeps.
 
+mod answer;
 mod audit;
 mod catalogue;
 mod driver_storage;
@@ -9,8 +10,10 @@ mod event;
 mod history;
 mod history_read;
 mod incident;
+mod invite;
 mod miner;
 mod open;
+mod peer;
 mod pool;
 mod profile;
 mod run;
@@ -23,14 +26,17 @@ use std::{path::PathBuf, sync::Arc};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+pub use answer::Begun;
 pub use audit::AuditEntry;
 pub use catalogue::Catalogue;
 pub use driver_storage::StorageLimit;
 pub use event::EventQuery;
 pub use history_read::{HistoryReader, Read, Source};
 pub use incident::IncidentLimits;
+pub use invite::InviteRow;
 pub use miner::MinerRow;
 pub use open::SetAside;
+pub use peer::PeerRow;
 pub use pool::PoolRow;
 pub use run::RunRow;
 pub use token::TokenRow;

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_profiles.sql"),
     include_str!("migrations/0003_watchdog.sql"),
     include_str!("migrations/0004_history.sql"),
+    include_str!("migrations/0005_node.sql"),
 ];
 
 /// Where a damaged database went.
