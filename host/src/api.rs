@@ -11,9 +11,11 @@ mod gate;
 mod history;
 mod json;
 mod miners;
+mod node;
 mod pools;
 mod profiles;
 mod programs;
+mod remote;
 mod serve;
 mod system;
 mod tokens;
@@ -36,7 +38,7 @@ pub use error::ErrorBody;
 
 use crate::{
     api::error::ApiError, drivers::registry::Drivers, miners::Miners, model::access::Role,
-    store::Store,
+    node::Node, store::Store,
 };
 
 /// What the operator set about the API.
@@ -66,6 +68,7 @@ struct Inner {
     options: Options,
     access: Access,
     miners: Miners,
+    node: Node,
     drivers: Drivers,
     store: Store,
     streams: events::Streams,
@@ -78,12 +81,13 @@ impl Api {
         options: Options,
         access: Access,
         miners: Miners,
+        node: Node,
         drivers: Drivers,
         store: Store,
     ) -> Self {
         let started = std::time::Instant::now();
         let streams = events::Streams::new(options.max_subscribers);
-        Self(Arc::new(Inner { options, access, miners, drivers, store, streams, started }))
+        Self(Arc::new(Inner { options, access, miners, node, drivers, store, streams, started }))
     }
 
     /// Serves every route until `ending`.
@@ -167,6 +171,7 @@ impl Api {
             // What a console takes can redirect the income.
             .route("/miners/{name}/stdin", needs(Admin, post(miners::stdin)))
             .merge(saved())
+            .merge(nodes())
             .fallback(no_route)
             .method_not_allowed_fallback(no_method);
         Router::new()
@@ -207,6 +212,35 @@ fn saved() -> Router<Api> {
             "/pools/{name}",
             needs(View, get(pools::one)).merge(needs(Admin, put(pools::put).delete(pools::remove))),
         )
+}
+
+/// The routes of the network of nodes.
+fn nodes() -> Router<Api> {
+    use Role::{Admin, Operate, View};
+    Router::new()
+        .route("/node/info", needs(View, get(node::info)))
+        .route("/node/init", needs(Admin, post(node::init)))
+        .route("/node/rotate", needs(Admin, post(node::rotate)))
+        .route("/node/invite", needs(Admin, post(node::invite)))
+        .route("/node/join", needs(Admin, post(node::join)))
+        .route("/peers", needs(View, get(node::list)).merge(needs(Admin, post(node::add))))
+        .route(
+            "/peers/{id}",
+            needs(View, get(node::one)).merge(needs(Admin, put(node::change).delete(node::remove))),
+        )
+        .route("/peers/{id}/ping", needs(Operate, post(node::ping)))
+        .route("/peers/{id}/connect", needs(Operate, post(node::connect)))
+        .route("/peers/{id}/disconnect", needs(Operate, post(node::disconnect)))
+        .route("/remote/stats", needs(View, get(remote::fleet)))
+        .route("/remote/start", needs(Operate, post(remote::start_many)))
+        .route("/remote/stop", needs(Operate, post(remote::stop_many)))
+        .route("/remote/install", needs(Admin, post(remote::install_many)))
+        .route("/remote/deploy", needs(Admin, post(remote::deploy_many)))
+        .route("/remote/{peer}/stats", needs(View, get(remote::stats)))
+        .route("/remote/{peer}/start", needs(Operate, post(remote::start)))
+        .route("/remote/{peer}/stop", needs(Operate, post(remote::stop)))
+        .route("/remote/{peer}/install", needs(Admin, post(remote::install)))
+        .route("/remote/{peer}/logs/{miner}", needs(View, get(remote::logs)))
 }
 
 fn needs(role: Role, methods: MethodRouter<Api>) -> MethodRouter<Api> {

@@ -21,7 +21,8 @@ use crate::{
         self, hosting::Hosting, news::News, registry::Drivers, runner::Spawner, search::Search,
     },
     keepers::{self, Binary, Keepers},
-    miners::{self, Events, Miners, Programs},
+    miners::{self, Events, Miners, PeerLink, Programs},
+    node::{self, Node},
     releases::{self, Releases, Sources},
     settings::{self, Settings},
     store::{self, SetAside, Store},
@@ -71,6 +72,9 @@ pub enum Error {
     /// The settings for releases cannot be used.
     #[error(transparent)]
     Releases(#[from] releases::Error),
+    /// The network of nodes cannot be used.
+    #[error(transparent)]
+    Node(#[from] node::Error),
     /// The miners cannot be taken under management.
     #[error(transparent)]
     Miners(#[from] miners::Error),
@@ -92,6 +96,8 @@ fn holder(by: &Option<String>) -> String {
 pub struct App {
     /// The miners under management.
     pub miners: Miners,
+    /// The network of nodes.
+    pub node: Node,
     /// The drivers that were found.
     pub drivers: Drivers,
     /// Where the API listens.
@@ -127,7 +133,8 @@ impl App {
         let exe = std::env::current_exe().map_err(home.wrong("find the binary of"))?;
         let worker = settings.worker.clone().unwrap_or_else(host_name);
         let events = Events::new(jiff::Timestamp::now().as_millisecond());
-        let drivers = load_drivers(settings, &home, &store, &exe, events.clone()).await;
+        let link = PeerLink::default();
+        let drivers = load_drivers(settings, &home, &store, &link, &exe, events.clone()).await;
         let options = miners::Options {
             root: home.miners(),
             programs: Programs::standard(settings.programs.clone(), &exe, releases),
@@ -142,6 +149,8 @@ impl App {
         home.announce(&Notice::new(address, &settings.api.base_path, demo))?;
         let miners =
             Miners::begin(options, store.clone(), keepers, drivers.clone(), events).await?;
+        let node = begin_node(settings, &home, &store, &miners).await?;
+        link.connect(node.courier());
         let options = api::Options {
             address,
             base_path: settings.api.base_path.clone(),
@@ -151,8 +160,8 @@ impl App {
             demo,
             max_subscribers: settings.events.max_subscribers,
         };
-        let api = Api::new(options, access, miners.clone(), drivers.clone(), store);
-        Ok(Self { miners, drivers, address, set_aside, home, api, listener, _lock: lock })
+        let api = Api::new(options, access, miners.clone(), node.clone(), drivers.clone(), store);
+        Ok(Self { miners, node, drivers, address, set_aside, home, api, listener, _lock: lock })
     }
 
     /// Serves the API until `ending`, then lets go of the miners. Their programs run on.
@@ -165,6 +174,7 @@ impl App {
         let watching = tokio::spawn(async move { drivers.watch(until).await });
         let served = self.api.serve(self.listener, ending).await;
         watching.abort();
+        self.node.end().await;
         self.miners.end().await;
         self.home.withdraw();
         served
@@ -186,10 +196,27 @@ fn open_releases(settings: &Settings, home: &Home) -> Result<Releases, Error> {
     Ok(Releases::new(releases::Options { root: home.programs(), sources, limits })?)
 }
 
+async fn begin_node(
+    settings: &Settings,
+    home: &Home,
+    store: &Store,
+    miners: &Miners,
+) -> Result<Node, Error> {
+    let settings::NodeSettings { listen, advertise } = settings.node.clone();
+    let options = node::Options {
+        folder: home.node(),
+        listen,
+        advertise,
+        stats_interval: settings.stats_interval(),
+    };
+    Ok(Node::begin(options, store.clone(), miners.clone()).await?)
+}
+
 async fn load_drivers(
     settings: &Settings,
     home: &Home,
     store: &Store,
+    link: &PeerLink,
     exe: &Path,
     events: Events,
 ) -> Drivers {
@@ -205,8 +232,9 @@ async fn load_drivers(
         rations: settings.drivers.rations(),
     };
     options.news = News::to(Arc::new(move |kind, data| events.publish(kind, data)));
-    let store = store.clone();
-    let services = move |driver: &_, miner: Option<&_>| miners::services(&store, driver, miner);
+    let (store, link) = (store.clone(), link.clone());
+    let services =
+        move |driver: &_, miner: Option<&_>| miners::services(&store, &link, driver, miner);
     Drivers::load(options, Arc::new(services)).await
 }
 

@@ -7,7 +7,10 @@ mod driver;
 mod events;
 mod history;
 mod miner;
+mod node;
+mod peer;
 mod program;
+mod remote;
 mod show;
 mod token;
 mod up;
@@ -74,6 +77,15 @@ enum Command {
     Driver(driver::Driver),
     /// Show what happens
     Events(events::Events),
+    /// Show and set up this machine among others
+    #[command(subcommand)]
+    Node(node::Node),
+    /// See and change the nodes that this one knows
+    #[command(subcommand)]
+    Peer(peer::Peer),
+    /// See and command what other nodes mine
+    #[command(subcommand)]
+    Remote(remote::Remote),
     /// See and make tokens for the API
     #[command(subcommand)]
     Token(token::Token),
@@ -128,6 +140,9 @@ pub fn main() -> ExitCode {
         Command::Versions(which) => block_on(program::versions(&cli.common, which)),
         Command::Driver(command) => block_on(driver::run(&cli.common, command)),
         Command::Events(events) => block_on(events::run(&cli.common, &events)),
+        Command::Node(command) => block_on(node::run(&cli.common, command)),
+        Command::Peer(command) => block_on(peer::run(&cli.common, command)),
+        Command::Remote(command) => block_on(remote::run(&cli.common, command)),
         Command::Token(command) => block_on(token::run(&cli.common, command)),
         Command::Incidents(which) => block_on(watchdog::incidents(&cli.common, which)),
         Command::Watchdog(command) => block_on(watchdog::run(&cli.common, command)),

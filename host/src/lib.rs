@@ -11,6 +11,7 @@ pub mod drivers;
 pub mod keepers;
 pub mod miners;
 pub mod model;
+pub mod node;
 pub mod releases;
 pub mod settings;
 pub mod store;

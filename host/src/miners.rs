@@ -12,6 +12,7 @@ mod launch;
 mod live;
 mod logs;
 mod make;
+mod peers;
 mod probe;
 mod profiles;
 mod programs;
@@ -43,6 +44,7 @@ pub use install::{Install, InstalledPrograms};
 pub(crate) use launch::random_token;
 pub use logs::LogPage;
 pub use make::NewMiner;
+pub use peers::{PeerLink, Peers};
 pub use profiles::{Expected, Fault, Kind, PoolChange, PoolView, ProfileChange, WalletView};
 pub use programs::Programs;
 pub(crate) use record::{Record, write_private};
@@ -138,8 +140,13 @@ struct Inner {
 }
 
 /// The host's services for one object of a driver; handed to the drivers.
-pub fn services(store: &Store, driver: &DriverId, miner: Option<&MinerName>) -> Arc<dyn Services> {
-    services::DriverServices::shared(store.clone(), driver, miner)
+pub fn services(
+    store: &Store,
+    peers: &PeerLink,
+    driver: &DriverId,
+    miner: Option<&MinerName>,
+) -> Arc<dyn Services> {
+    services::DriverServices::shared(store.clone(), peers.clone(), driver, miner)
 }
 
 impl Miners {

@@ -3,6 +3,7 @@
 mod drivers;
 mod events;
 mod history;
+mod node;
 mod watchdog;
 
 use std::{
@@ -19,6 +20,8 @@ use serde::Deserialize;
 pub use watchdog::WatchdogSettings;
 
 use crate::{model::name::DriverId, releases::Sources};
+
+pub use node::NodeSettings;
 
 /// The settings file. Every key is optional; unknown keys are refused.
 #[derive(Clone, Debug, Deserialize)]
@@ -44,6 +47,8 @@ pub struct Settings {
     pub watchdog: WatchdogSettings,
     /// How long figures and events are kept.
     pub history: HistorySettings,
+    /// The network of nodes.
+    pub node: NodeSettings,
 }
 
 /// The REST API.
@@ -100,6 +105,7 @@ impl Default for Settings {
             events: EventSettings::default(),
             watchdog: WatchdogSettings::default(),
             history: HistorySettings::default(),
+            node: NodeSettings::default(),
         }
     }
 }
@@ -196,6 +202,7 @@ impl Settings {
         if let Err(message) = self.watchdog.check() {
             return wrong(message);
         }
+        self.node.check().map_err(Error::Value)?;
         if !self.state_dir.is_absolute() {
             return wrong(format!(
                 "state_dir {}: write an absolute path",

@@ -13,7 +13,7 @@ use crate::{
     drivers::call::CallError,
     keepers,
     miners::{self, Fault, Kind},
-    releases, store,
+    node, releases, store,
 };
 
 /// Longest sentence of an error, in characters.
@@ -203,5 +203,44 @@ impl From<CallError> for ApiError {
 impl From<store::Error> for ApiError {
     fn from(error: store::Error) -> Self {
         miners::Error::from(error).into()
+    }
+}
+
+impl From<node::Error> for ApiError {
+    fn from(error: node::Error) -> Self {
+        use node::Error as E;
+        let status = match &error {
+            E::Invalid(_) | E::Invite(_) => StatusCode::BAD_REQUEST,
+            E::NoPeer(_) => StatusCode::NOT_FOUND,
+            E::Initialised | E::NotInitialised | E::NotListening | E::Role(_) => {
+                StatusCode::CONFLICT
+            }
+            E::Offline { .. } | E::Busy(_) | E::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            E::NoAnswer { .. } => StatusCode::GATEWAY_TIMEOUT,
+            E::Peer { code, .. } => of_peer(code),
+            E::Unreachable { .. } | E::Channel(_) => StatusCode::BAD_GATEWAY,
+            E::Key { .. } | E::Random(_) | E::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(%error, "a request failed");
+        }
+        let mut told = Self::new(status, error.code(), error.to_string());
+        if let E::Peer { code, .. } = &error {
+            told.body.details = Some(serde_json::json!({ "peerCode": code }));
+        }
+        told
+    }
+}
+
+/// What a peer refuses is the client's to change, as if this host had refused it.
+fn of_peer(code: &str) -> StatusCode {
+    match code {
+        "FORBIDDEN" => StatusCode::FORBIDDEN,
+        "MINER_NOT_FOUND" | "PROFILE_NOT_FOUND" => StatusCode::NOT_FOUND,
+        "MINER_EXISTS" | "NOT_RUNNING" | "UNKNOWN_OUTCOME" => StatusCode::CONFLICT,
+        "RATE_LIMITED" | "BUSY" => StatusCode::TOO_MANY_REQUESTS,
+        "INVALID_INPUT" | "INVALID_CONFIG" | "UNSUPPORTED" | "UNSUPPORTED_MINER"
+        | "UNKNOWN_TYPE" | "NOT_INSTALLED" => StatusCode::BAD_REQUEST,
+        _ => StatusCode::BAD_GATEWAY,
     }
 }

@@ -101,6 +101,11 @@ impl Home {
         self.0.join("driver-data")
     }
 
+    /// The folder of the node's key.
+    pub(crate) fn node(&self) -> PathBuf {
+        self.0.join("node")
+    }
+
     fn notice_file(&self) -> PathBuf {
         self.0.join("host.json")
     }

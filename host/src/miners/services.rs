@@ -5,6 +5,7 @@ use std::sync::Arc;
 use adit_plugin_api::{Error, LogLevel, PeerId, PerformanceMetrics, Result, Services};
 
 use crate::{
+    miners::PeerLink,
     model::name::{DriverId, MinerName},
     store::{self, Store},
 };
@@ -12,6 +13,7 @@ use crate::{
 /// The services of one object of a driver.
 pub(crate) struct DriverServices {
     store: Store,
+    peers: PeerLink,
     driver: DriverId,
     miner: Option<MinerName>,
 }
@@ -19,10 +21,11 @@ pub(crate) struct DriverServices {
 impl DriverServices {
     pub(crate) fn shared(
         store: Store,
+        peers: PeerLink,
         driver: &DriverId,
         miner: Option<&MinerName>,
     ) -> Arc<dyn Services> {
-        Arc::new(Self { store, driver: driver.clone(), miner: miner.cloned() })
+        Arc::new(Self { store, peers, driver: driver.clone(), miner: miner.cloned() })
     }
 }
 
@@ -55,8 +58,8 @@ impl Services for DriverServices {
         Err(Error::unsupported("this version of the host takes no published figures"))
     }
 
-    fn send(&self, _: &PeerId, _: &[u8]) -> Result<Vec<u8>> {
-        Err(Error::unsupported("this version of the host has no peers"))
+    fn send(&self, to: &PeerId, payload: &[u8]) -> Result<Vec<u8>> {
+        self.peers.send(&self.driver, to, payload)
     }
 }
 

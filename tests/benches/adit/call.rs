@@ -114,7 +114,9 @@ async fn load_alone(folder: &Path, spawner: Option<Spawner>) -> Drivers {
     let search = Search { dirs: vec![dir], ..Search::default() };
     let mut options = Options::new(search, folder.join("copies"), folder.join("data"));
     options.hosting.spawner = spawner;
-    let services = move |driver: &_, miner: Option<&_>| miners::services(&store, driver, miner);
+    let link = miners::PeerLink::default();
+    let services =
+        move |driver: &_, miner: Option<&_>| miners::services(&store, &link, driver, miner);
     Drivers::load(options, Arc::new(services)).await
 }
 

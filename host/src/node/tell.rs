@@ -1,0 +1,44 @@
+//! Tells controllers what happens here.
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    miners::Heard,
+    model::{event, rights::Right},
+    node::{
+        limits::Bucket,
+        message::{Body, Message},
+        net::Net,
+        payload::Event,
+    },
+};
+
+/// Events told at once, and a second. What is more is left out: figures tell the rest.
+const EVENTS: (u32, u32) = (50, 10);
+/// What a controller wants to know of a rig.
+const AREAS: [&str; 4] = ["miner.", "watchdog.", "install.", "driver."];
+
+/// Sends events to all connected controllers until the node ends.
+pub(crate) async fn events(net: Arc<Net>) {
+    let mut heard = net.miners.events().subscribe(None);
+    let mut allowance = Bucket::new(EVENTS.0, EVENTS.1, Instant::now());
+    while let Some(Some(heard)) = net.ending.run_until_cancelled(heard.next()).await {
+        let Heard::Event(published) = heard else { continue };
+        let event = &published.event;
+        let told = AREAS.iter().any(|area| event.kind.starts_with(area));
+        if told && event.kind != "miner.stats" && allowance.take(1, Instant::now()) {
+            tell(&net, event);
+        }
+    }
+}
+
+fn tell(net: &Net, event: &event::Event) {
+    let event = Event { kind: event.kind.clone(), at: event.at, data: event.data.clone() };
+    let book = net.book();
+    for known in book.all().filter(|it| it.row.role.commands() && it.row.rights.has(Right::Stats)) {
+        let Some(session) = &known.session else { continue };
+        let body = Body::Event(event.clone());
+        // Whoever does not keep up misses it.
+        drop(session.queue.try_send(Message::new(&net.id, known.id.as_str(), body)));
+    }
+}
