@@ -52,6 +52,8 @@ pub(crate) struct Host {
     pub(crate) folder: TempDir,
     /// The binary that is the host.
     pub(crate) binary: PathBuf,
+    /// The network namespace that it runs in, if not this one.
+    pub(crate) network: Option<String>,
     child: Option<Child>,
     said: Option<JoinHandle<String>>,
     pub(crate) base: String,
@@ -76,6 +78,7 @@ impl Host {
         Self {
             folder,
             binary: built("adit"),
+            network: None,
             child: None,
             said: None,
             base: String::new(),
@@ -94,7 +97,14 @@ impl Host {
 
     /// `adit` with the folders of this host and nothing of the tester's own.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = match &self.network {
+            Some(network) => {
+                let mut inside = Command::new("/usr/sbin/ip");
+                inside.args(["netns", "exec", network]).arg(&self.binary);
+                inside
+            }
+            None => Command::new(&self.binary),
+        };
         command
             .args(args)
             .env_clear()

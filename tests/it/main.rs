@@ -9,6 +9,7 @@ mod events;
 mod history;
 mod host;
 mod lifecycle;
+mod node;
 mod survival;
 mod tidy;
 mod tt_miner;

@@ -148,7 +148,10 @@ async fn no_miners(folder: &TempDir, store: &Store) -> Miners {
         worker: "rig".to_owned(),
         stats_interval: Duration::from_millis(100),
         output_interval: Duration::from_millis(100),
-        watchdog: miners::WatchdogSettings::default(),
+        watchdog: miners::WatchdogSettings {
+            options: Default::default(),
+            incidents: crate::store::IncidentLimits { per_miner: 10, days: 1 },
+        },
     };
     let keepers = Keepers::new(root, Binary::standard().await);
     let drivers = Drivers::default();

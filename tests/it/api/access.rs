@@ -86,6 +86,30 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("GET", "/pools/{name}", VIEW, 404),
     ("PUT", "/pools/{name}", ADMIN, 400),
     ("DELETE", "/pools/{name}", ADMIN, 404),
+    // This node has no key yet.
+    ("GET", "/node/info", VIEW, 200),
+    ("POST", "/node/init", ADMIN, 400),
+    ("POST", "/node/rotate", ADMIN, 409),
+    ("POST", "/node/invite", ADMIN, 409),
+    ("POST", "/node/join", ADMIN, 400),
+    ("GET", "/peers", VIEW, 200),
+    ("POST", "/peers", ADMIN, 409),
+    ("GET", "/peers/{id}", VIEW, 409),
+    ("PUT", "/peers/{id}", ADMIN, 400),
+    ("DELETE", "/peers/{id}", ADMIN, 409),
+    ("POST", "/peers/{id}/ping", OPERATE, 409),
+    ("POST", "/peers/{id}/connect", OPERATE, 409),
+    ("POST", "/peers/{id}/disconnect", OPERATE, 409),
+    ("GET", "/remote/stats", VIEW, 409),
+    ("POST", "/remote/start", OPERATE, 400),
+    ("POST", "/remote/stop", OPERATE, 400),
+    ("POST", "/remote/install", ADMIN, 400),
+    ("POST", "/remote/deploy", ADMIN, 400),
+    ("GET", "/remote/{peer}/stats", VIEW, 409),
+    ("POST", "/remote/{peer}/start", OPERATE, 400),
+    ("POST", "/remote/{peer}/stop", OPERATE, 400),
+    ("POST", "/remote/{peer}/install", ADMIN, 400),
+    ("GET", "/remote/{peer}/logs/{miner}", VIEW, 409),
 ];
 
 /// A client at the loopback address with `last` as its last byte: failures count for each alone.
@@ -127,6 +151,7 @@ fn every_route_asks_for_its_role() {
     for (number, (method, path, least, status)) in ROUTES.iter().enumerate() {
         let client = client_at(u8::try_from(number + 1).unwrap());
         let route = (*method, path.replace("{name}", "nobody").replace("{id}", "nobody"));
+        let route = (route.0, route.1.replace("{peer}", "nobody").replace("{miner}", "nobody"));
         let route = (route.0, route.1.as_str());
         let check = |who: &str, token: Option<&str>, expected: (u16, Option<&str>)| {
             let (given, answer) = call(&client, &host, route, token);
