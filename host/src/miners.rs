@@ -3,10 +3,12 @@
 //! Owns the miners under management. Knows nothing of HTTP or of the command line.
 
 mod collector;
+mod device;
 mod error;
 mod events;
 mod facts;
 mod history;
+mod hold;
 mod install;
 mod launch;
 mod live;

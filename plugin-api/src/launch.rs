@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{Error, Installed, Result, error, millis};
+use crate::{CommandStep, Error, Installed, Result, error, millis};
 
 /// A miner's configuration: a JSON object that matches the driver's schema, defaults filled in.
 ///
@@ -83,6 +83,9 @@ pub struct Launch {
     /// `nvidiaDriver`: version of NVIDIA's kernel driver that is loaded, such as `550.54.14`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub facts: BTreeMap<String, Value>,
+    /// The addresses of a [`DevicePlan`], once it was made: where probes and commands may go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
 }
 
 impl fmt::Debug for Launch {
@@ -168,11 +171,30 @@ pub enum Console {
 }
 
 /// A miner that is a device of its own and needs no program here.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+///
+/// A run of it is the time in which the host asks it for figures. It goes on hashing without the
+/// host, and when the run ends, unless a step tells it otherwise.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DevicePlan {
-    /// `host:port` of the device. Probes and commands may go to these addresses only.
+    /// `host:port` of the device. Probes and commands may go to these addresses only, and the
+    /// configuration must name each host.
     pub addresses: Vec<String>,
+    /// What the device is told at the start; nothing when it only is to be watched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub start: Vec<CommandStep>,
+    /// What the device is told at the end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<CommandStep>,
+    /// Texts to mask wherever the plan is shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+}
+
+impl fmt::Debug for DevicePlan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("DevicePlan").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
 }
 
 /// How to end a run: steps in order, then SIGKILL to whatever is left of the process group.

@@ -219,6 +219,17 @@ pub enum CommandStep {
     },
     /// Sends an HTTP request; any 2xx status is success.
     Http(HttpAsk),
+    /// Raw TCP, as [`Ask::Tcp`].
+    Tcp {
+        /// `host:port`.
+        address: String,
+        /// What to send, as it is.
+        send: String,
+        /// What a JSON reply must say for success: the value that it must have at each JSON
+        /// pointer. Empty: any reply will do.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        expect: BTreeMap<String, Value>,
+    },
     /// A step of a kind that this version does not know; the command is refused.
     #[serde(other)]
     Unknown,

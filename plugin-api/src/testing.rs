@@ -238,6 +238,7 @@ pub fn launch() -> Launch {
         api_token: "0123456789abcdef0123456789abcdef".to_owned(),
         worker: "rig-1".to_owned(),
         facts: BTreeMap::new(),
+        addresses: Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         show,
     },
     miners::LogPage,
-    model::miner::MinerView,
+    model::miner::{MinerView, RunView},
 };
 
 /// Seconds that the host may wait for new output before it answers.
@@ -154,7 +154,7 @@ async fn start(common: &Common, start: Start) -> Result<(), Error> {
     if common.json {
         show::json(&view);
     } else {
-        let pid = view.run.as_ref().map_or_else(String::new, |run| format!(" (pid {})", run.pid));
+        let pid = view.run.as_ref().map_or_else(String::new, words);
         println!("{}: started{pid}", view.name);
     }
     Ok(())
@@ -238,7 +238,7 @@ fn row(miner: &MinerView) -> [String; 10] {
         show::count(stats.shares),
         show::count(stats.rejected),
         run.map_or_else(dash, |run| show::since(run.started_at_ms)),
-        run.map_or_else(dash, |run| run.pid.to_string()),
+        run.and_then(|run| run.pid).map_or_else(dash, |pid| pid.to_string()),
         miner.reason.clone().unwrap_or_default(),
     ]
 }
@@ -303,5 +303,13 @@ async fn logs(common: &Common, name: &str, follow: bool, lines: u32) -> Result<(
         }
         let next = format!("/logs?after={}&wait={FOLLOW_S}", page.cursor);
         page = client.get(&path(name, &next)).await?;
+    }
+}
+
+/// What runs, behind a word such as `started`.
+fn words(run: &RunView) -> String {
+    match run.pid {
+        Some(pid) => format!(" (pid {pid})"),
+        None => format!(" ({})", run.addresses.join(", ")),
     }
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     drivers::{call::CallError, handle::Instance},
     keepers::log::{Cursor, Log, is_remark},
-    miners::{Parts, tell::ToldPool},
+    miners::{Parts, probe::Reach, tell::ToldPool},
     model::{
         name::{DriverId, MinerName},
         sightings::Sightings,
@@ -58,6 +58,7 @@ pub(crate) struct Collector {
     driver: DriverId,
     launch: Arc<Launch>,
     log: Log,
+    reach: Reach,
     figures: SharedFigures,
     /// Held for moments, never across an await.
     seen: Mutex<Seen>,
@@ -78,6 +79,8 @@ struct Seen {
     output_failure: Option<String>,
     /// Why the driver made nothing of the last replies, if so.
     api_failure: Option<String>,
+    /// Why the device did not answer, if so.
+    silence: Option<String>,
     /// Whether the API was never asked.
     is_new: bool,
     pool: ToldPool,
@@ -109,6 +112,7 @@ impl Collector {
         miner: MinerName,
         driver: DriverId,
         launch: Arc<Launch>,
+        reach: Reach,
         cursor: Cursor,
         figures: SharedFigures,
     ) -> Self {
@@ -119,6 +123,7 @@ impl Collector {
             driver,
             launch,
             log,
+            reach,
             figures,
             seen: Mutex::new(Seen {
                 cursor,
@@ -128,6 +133,7 @@ impl Collector {
                 api_replies: 0,
                 output_failure: None,
                 api_failure: None,
+                silence: None,
                 is_new: true,
                 pool: ToldPool::default(),
             }),
@@ -156,7 +162,11 @@ impl Collector {
     }
 
     fn show(&self, seen: &mut Seen) {
-        let metrics = seen.sightings.complete(seen.api.clone());
+        let mut metrics = seen.sightings.complete(seen.api.clone());
+        if seen.silence.is_some() {
+            // A device prints nothing: that it does not answer is all there is to know.
+            metrics.phase = Some(Phase::Degraded);
+        }
         if let Some(pool) = seen.pool.news(&metrics) {
             let data = json!({ "name": self.miner, "minerType": self.driver, "pool": pool });
             self.parts.events.publish("miner.connected", data);
@@ -164,7 +174,8 @@ impl Collector {
         self.figures.set(Figures {
             metrics: Some(metrics),
             driver_error: seen.api_failure.clone().or_else(|| seen.output_failure.clone()),
-            output_error: seen.sightings.error().map(str::to_owned),
+            output_error: { seen.silence.clone() }
+                .or_else(|| seen.sightings.error().map(str::to_owned)),
             signs: Signs {
                 has_api: seen.probes.as_ref().is_some_and(|probes| !probes.is_empty()),
                 api_replies: seen.api_replies,
@@ -184,7 +195,7 @@ impl Collector {
         if probes.is_empty() {
             return Ok(None);
         }
-        let replies = self.parts.prober.ask_all(&probes).await;
+        let replies = self.parts.prober.ask_all(&probes, &self.reach).await;
         instance.stats(self.launch(), replies).await.map(Some)
     }
 
@@ -242,18 +253,20 @@ impl Turn {
     /// Asks the program's API and has the driver make figures of the replies.
     pub(crate) async fn ask(self) {
         let collector = &self.collector;
+        let mut silence = None;
         let (metrics, failure) = match collector.figures_from_api().await {
             Ok(metrics) => (metrics, None),
             Err(CallError::Refused { kind, message, .. }) if kind != ErrorKind::Failed => {
                 // The program does not answer yet, or not any more: what it said before is no news.
                 tracing::debug!(miner = %collector.miner, message, "no figures from the API");
+                silence = collector.reach.is_device().then_some(message);
                 (None, None)
             }
             Err(error) => (None, Some(error.to_string())),
         };
         let mut seen = collector.seen();
         seen.api_replies += u64::from(metrics.is_some());
-        (seen.api, seen.api_failure) = (metrics, failure);
+        (seen.api, seen.api_failure, seen.silence) = (metrics, failure, silence);
         seen.is_new = false;
         collector.show(&mut seen);
     }

@@ -1,5 +1,5 @@
 //! From a miner's configuration to a run: asks the driver for a plan, checks it, writes its files
-//! and has a keeper carry it out.
+//! and has a keeper or a device carry it out.
 
 use std::{
     collections::BTreeMap,
@@ -8,14 +8,18 @@ use std::{
     path::Path,
 };
 
-use adit_plugin_api::{Config, Installed, Launch, ProcessPlan, StartPlan, StopPlan, Value};
+use adit_plugin_api::{
+    Config, DevicePlan, Installed, Launch, ProcessPlan, StartPlan, StopPlan, Value,
+};
 use sha2::{Digest, Sha256};
 
 use crate::{
     drivers::handle::Driver,
-    keepers::run::Run,
     miners::{
-        Error, Parts, facts,
+        Error, Parts,
+        device::DeviceRun,
+        facts,
+        hold::Hold,
         profiles::{
             apply::{Applied, apply},
             fault::Fault,
@@ -23,6 +27,7 @@ use crate::{
         record::{self, Record},
     },
     model::{
+        device,
         plan::{self, PlanView},
         run::{LogLimits, RunId, RunSpec},
     },
@@ -31,9 +36,26 @@ use crate::{
 
 /// A plan that was checked and not yet carried out.
 pub(crate) struct Planned {
-    pub(crate) plan: ProcessPlan,
-    pub(crate) stop: StopPlan,
+    pub(crate) work: Work,
     pub(crate) draft: Draft,
+}
+
+/// What is to be carried out.
+pub(crate) enum Work {
+    /// A program, and how it is ended.
+    Program(Box<ProcessPlan>, StopPlan),
+    /// A device.
+    Device(DevicePlan),
+}
+
+impl Work {
+    /// What must not be shown.
+    pub(crate) fn secrets(&self) -> &[String] {
+        match self {
+            Self::Program(plan, _) => &plan.secrets,
+            Self::Device(plan) => &plan.secrets,
+        }
+    }
 }
 
 /// What a driver is asked with.
@@ -56,7 +78,10 @@ impl Planned {
     }
 
     pub(crate) fn view(&self) -> PlanView {
-        plan::view(&self.plan, self.launch())
+        match &self.work {
+            Work::Program(plan, _) => plan::view(plan, self.launch()),
+            Work::Device(plan) => plan::view_device(plan, self.launch()),
+        }
     }
 }
 
@@ -91,13 +116,30 @@ pub(crate) async fn draft(
 pub(crate) async fn finish(
     driver: &Driver,
     row: &MinerRow,
-    draft: Draft,
+    mut draft: Draft,
 ) -> Result<Planned, Error> {
-    let mut plan = ask(driver, row, &draft.config, &draft.launch).await?;
-    plan::check(&plan, &draft.launch)?;
-    plan.secrets.extend(draft.applied.secrets.iter().cloned());
-    let stop = driver.instance(Some(&row.name)).await?.stop(draft.launch.clone()).await?;
-    Ok(Planned { plan, stop, draft })
+    let instance = driver.instance(Some(&row.name)).await?;
+    let secrets = draft.applied.secrets.iter().cloned();
+    let work = match instance.start(draft.config.clone(), draft.launch.clone()).await? {
+        StartPlan::Process(mut plan) => {
+            plan::check(&plan, &draft.launch)?;
+            plan.secrets.extend(secrets);
+            Work::Program(Box::new(plan), instance.stop(draft.launch.clone()).await?)
+        }
+        StartPlan::Device(mut plan) => {
+            device::check(&plan, &draft.config)?;
+            plan.secrets.extend(secrets);
+            draft.launch.addresses.clone_from(&plan.addresses);
+            Work::Device(plan)
+        }
+        _ => {
+            return Err(Error::Unsupported(format!(
+                "the driver {} plans in a way that this version does not know: update adit",
+                row.driver
+            )));
+        }
+    };
+    Ok(Planned { work, draft })
 }
 
 /// The pools that a miner would be started with now, if it has a list of them.
@@ -123,25 +165,6 @@ fn turn_pools(config: &mut Config, turn: usize) {
     }
 }
 
-async fn ask(
-    driver: &Driver,
-    row: &MinerRow,
-    config: &Config,
-    launch: &Launch,
-) -> Result<ProcessPlan, Error> {
-    match driver.instance(Some(&row.name)).await?.start(config.clone(), launch.clone()).await? {
-        StartPlan::Process(plan) => Ok(plan),
-        StartPlan::Device(_) => Err(Error::Unsupported(format!(
-            "the driver {} talks to a device without a program, which this version cannot do",
-            row.driver
-        ))),
-        _ => Err(Error::Unsupported(format!(
-            "the driver {} plans in a way that this version does not know: update adit",
-            row.driver
-        ))),
-    }
-}
-
 fn launch(
     parts: &Parts,
     row: &MinerRow,
@@ -163,6 +186,7 @@ fn launch(
         api_token: random_token(),
         worker: parts.options.worker.clone(),
         facts: facts::of_machine(),
+        addresses: Vec::new(),
     })
 }
 
@@ -182,13 +206,14 @@ pub(crate) fn random_token() -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Carries a plan out. When this returns an error no process of the run lives.
+/// Carries a plan out. When this returns an error no process of the run lives, unless its keeper
+/// does not answer, which shows when looking.
 pub(crate) async fn carry_out(
     parts: &Parts,
     row: &MinerRow,
     planned: &Planned,
     now_ms: i64,
-) -> Result<Run, Error> {
+) -> Result<Hold, Error> {
     let folder = parts.folder(&row.name);
     prepare(&folder, planned).map_err(|source| Error::Io {
         what: format!("prepare the folder {}", planned.launch().run_dir.display()),
@@ -197,14 +222,28 @@ pub(crate) async fn carry_out(
     Record::new(row, planned)
         .write(&folder)
         .map_err(|source| Error::Io { what: format!("write {}", folder.display()), source })?;
-    let program = planned.plan.program.display().to_string();
+    let program = match &planned.work {
+        Work::Program(plan, _) => plan.program.display().to_string(),
+        Work::Device(plan) => plan.addresses.join(", "),
+    };
     let noted =
         parts.store.run_started(&row.name, &row.driver, planned.run(), program, now_ms).await;
     if let Err(error) = noted {
         // A line of history is not worth a miner that stands still.
         tracing::error!(miner = %row.name, %error, "cannot write down that a run begins");
     }
-    Ok(parts.keepers.launch(&spec(row, planned)).await?)
+    match &planned.work {
+        Work::Program(plan, stop) => {
+            let run = parts.keepers.launch(&spec(row, planned, plan, stop)).await?;
+            let status = run.status().await?;
+            Ok(Hold::Program(run, Box::new(status)))
+        }
+        Work::Device(plan) => {
+            let (prober, run) = (&parts.prober, planned.run());
+            let device = DeviceRun::begin(prober, &row.name, &folder, run, plan, now_ms).await?;
+            Ok(Hold::Device(device))
+        }
+    }
 }
 
 /// An empty run folder with the plan's files, and the miner's lasting folder.
@@ -217,7 +256,11 @@ fn prepare(folder: &Path, planned: &Planned) -> io::Result<()> {
     record::private_folder(folder)?;
     record::private_folder(work)?;
     record::private_folder(&planned.launch().data_dir)?;
-    for file in &planned.plan.files {
+    let files = match &planned.work {
+        Work::Program(plan, _) => plan.files.as_slice(),
+        Work::Device(_) => &[],
+    };
+    for file in files {
         let path = work.join(&file.path);
         record::private_folder(path.parent().unwrap_or(work))?;
         record::write_private(&path, file.content.as_bytes())?;
@@ -225,23 +268,23 @@ fn prepare(folder: &Path, planned: &Planned) -> io::Result<()> {
     Ok(())
 }
 
-fn spec(row: &MinerRow, planned: &Planned) -> RunSpec {
+fn spec(row: &MinerRow, planned: &Planned, plan: &ProcessPlan, stop: &StopPlan) -> RunSpec {
     RunSpec {
         run: planned.run().clone(),
         miner: row.name.clone(),
-        program: planned.plan.program.clone(),
-        args: planned.plan.args.clone(),
-        env: environment(planned),
+        program: plan.program.clone(),
+        args: plan.args.clone(),
+        env: environment(planned, plan),
         cwd: planned.launch().run_dir.clone(),
-        console: planned.plan.console,
-        stdin: planned.plan.stdin.clone(),
-        stop: planned.stop.clone(),
+        console: plan.console,
+        stdin: plan.stdin.clone(),
+        stop: stop.clone(),
         log: LogLimits::default(),
     }
 }
 
 /// The host's short list, and the plan's own on top.
-fn environment(planned: &Planned) -> BTreeMap<String, String> {
+fn environment(planned: &Planned, plan: &ProcessPlan) -> BTreeMap<String, String> {
     const PASSED: &[&str] = &["PATH", "LANG", "LC_ALL", "TZ"];
     let mut env: BTreeMap<_, _> = std::env::vars()
         .filter(|(name, _)| {
@@ -253,6 +296,6 @@ fn environment(planned: &Planned) -> BTreeMap<String, String> {
     env.entry("PATH".to_owned()).or_insert_with(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
     env.insert("HOME".to_owned(), planned.launch().run_dir.display().to_string());
     env.insert("TERM".to_owned(), "dumb".to_owned());
-    env.extend(planned.plan.env.clone());
+    env.extend(plan.env.clone());
     env
 }

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use adit_plugin_api::{Launch, Phase};
 
 use crate::{
-    keepers::run::Run,
-    miners::{collector::SharedFigures, record::Record},
+    miners::{collector::SharedFigures, hold::Hold, record::Record},
     model::{
         miner::{Desired, MinerView, RunView},
         plan::PlanView,
         restart::RestartPolicy,
-        run::RunStatus,
         sample::Sample,
     },
     store::MinerRow,
@@ -20,8 +18,7 @@ use crate::{
 /// A run that somebody is connected to. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Live {
-    pub(crate) run: Run,
-    pub(crate) status: RunStatus,
+    pub(crate) hold: Hold,
     /// How it was launched; `None` when nobody wrote that down.
     pub(crate) launch: Option<Arc<Launch>>,
     pub(crate) plan: Option<Arc<PlanView>>,
@@ -31,24 +28,21 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(
-        run: Run,
-        status: RunStatus,
-        record: Option<Record>,
-        figures: SharedFigures,
-    ) -> Self {
+    pub(crate) fn new(hold: Hold, record: Option<Record>, figures: SharedFigures) -> Self {
         let secrets = record.as_ref().map(|it| it.secrets.as_slice().into()).unwrap_or_default();
         let (launch, plan) = record.map(|it| (Arc::new(it.launch), Arc::new(it.plan))).unzip();
-        Self { run, status, launch, plan, secrets, figures }
+        Self { hold, launch, plan, secrets, figures }
     }
 
     fn view(&self) -> RunView {
         let program = self.launch.as_ref().and_then(|launch| launch.program.as_ref());
+        let (pid, keeper_pid) = self.hold.pids().unzip();
         RunView {
-            id: self.status.run.to_string(),
-            pid: self.status.program.pid,
-            keeper_pid: self.status.keeper.pid,
-            started_at_ms: self.status.started_at_ms,
+            id: self.hold.id().to_string(),
+            pid,
+            keeper_pid,
+            addresses: self.hold.addresses().to_vec(),
+            started_at_ms: self.hold.started_at_ms(),
             program: program.map(|it| it.program.display().to_string()).unwrap_or_default(),
             version: program.and_then(|it| it.version.clone()),
         }

@@ -79,8 +79,7 @@ impl Miners {
         let live = member.status.borrow().live.clone();
         let mut secrets: Arc<[String]> = Arc::default();
         if let Some((live, _)) = live {
-            // In a flood the keeper holds the last lines back; without it, what is there is shown.
-            drop(live.run.flush().await);
+            live.hold.flush().await;
             secrets = live.secrets;
         }
         Ok((self.0.parts.keepers.log(&member.row.name), secrets))

@@ -1,11 +1,15 @@
 //! Asks running miners: HTTP and TCP, with limits on time, size and where a request may go.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use adit_plugin_api::{Ask, HttpAsk, Probe, Reply};
+use crate::miners::Error;
+use adit_plugin_api::{Ask, CommandStep, HttpAsk, Probe, Reply, Value};
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -15,6 +19,28 @@ use tokio::{
 const REPLY_BYTES: usize = 1 << 20;
 /// Longest time limit a driver may give a probe.
 const LONGEST: Duration = Duration::from_secs(10);
+
+/// Longest wait for a command: an operator's patience.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where questions and commands may go.
+#[derive(Clone, Debug)]
+pub(crate) enum Reach {
+    /// To programs on this machine.
+    Loopback,
+    /// To these addresses of a device, `host:port`, and nowhere else.
+    Addresses(Arc<[String]>),
+}
+
+impl Reach {
+    pub(crate) fn of(addresses: &[String]) -> Self {
+        Self::Addresses(addresses.into())
+    }
+
+    pub(crate) fn is_device(&self) -> bool {
+        matches!(self, Self::Addresses(_))
+    }
+}
 
 /// Sends probes and commands to miners. Cheap to clone.
 #[derive(Clone)]
@@ -34,11 +60,11 @@ impl Prober {
     }
 
     /// Carries out all probes at once; the replies are in the order of the probes.
-    pub(crate) async fn ask_all(&self, probes: &[Probe]) -> Vec<Reply> {
+    pub(crate) async fn ask_all(&self, probes: &[Probe], reach: &Reach) -> Vec<Reply> {
         let mut asking = tokio::task::JoinSet::new();
         for (index, probe) in probes.iter().cloned().enumerate() {
-            let prober = self.clone();
-            asking.spawn(async move { (index, prober.ask(probe).await) });
+            let (prober, reach) = (self.clone(), reach.clone());
+            asking.spawn(async move { (index, prober.ask(probe, &reach).await) });
         }
         let mut replies = vec![Reply::default(); probes.len()];
         while let Some(done) = asking.join_next().await {
@@ -49,12 +75,14 @@ impl Prober {
         replies
     }
 
-    async fn ask(&self, probe: Probe) -> Reply {
+    async fn ask(&self, probe: Probe, reach: &Reach) -> Reply {
         let began = Instant::now();
         let limit = probe.timeout.min(LONGEST);
         let answer = match probe.ask {
-            Ask::Http(http) => tokio::time::timeout(limit, self.http(&http)).await,
-            Ask::Tcp { address, send } => tokio::time::timeout(limit, tcp(&address, &send)).await,
+            Ask::Http(http) => tokio::time::timeout(limit, self.http(&http, reach)).await,
+            Ask::Tcp { address, send } => {
+                tokio::time::timeout(limit, tcp(&address, &send, reach)).await
+            }
             _ => Ok(Err("this version cannot ask in that way".to_owned())),
         };
         let answer =
@@ -69,11 +97,25 @@ impl Prober {
     }
 
     /// Sends one HTTP request and returns status and body.
-    pub(crate) async fn http(&self, ask: &HttpAsk) -> Result<(u16, Vec<u8>), String> {
+    pub(crate) async fn http(
+        &self,
+        ask: &HttpAsk,
+        reach: &Reach,
+    ) -> Result<(u16, Vec<u8>), String> {
         let url = reqwest::Url::parse(&ask.url).map_err(|error| format!("bad URL: {error}"))?;
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        if url.scheme() != "http" || !is_loopback(host) {
-            return Err("a miner is asked by http on loopback only".to_owned());
+        if url.scheme() != "http" {
+            return Err("a miner is asked by http on loopback only, a device by http".to_owned());
+        }
+        let host = url.host_str().unwrap_or_default();
+        match reach {
+            Reach::Loopback if !is_loopback(host.trim_matches(['[', ']'])) => {
+                return Err("a miner is asked by http on loopback only".to_owned());
+            }
+            Reach::Addresses(addresses) => {
+                let address = format!("{host}:{}", url.port_or_known_default().unwrap_or(80));
+                allowed(&address, addresses)?;
+            }
+            Reach::Loopback => {}
         }
         let method = if ask.method.is_empty() { "GET" } else { ask.method.as_str() };
         let method = reqwest::Method::from_bytes(method.as_bytes())
@@ -95,6 +137,66 @@ impl Prober {
     }
 }
 
+impl Prober {
+    /// Carries out one step of a command.
+    ///
+    /// # Errors
+    /// [`Error::Command`] when the miner does not do it, [`Error::Unsupported`] for a step that is
+    /// none of the network's.
+    pub(crate) async fn tell(&self, step: &CommandStep, reach: &Reach) -> Result<(), Error> {
+        let late = |_| Err(format!("no reply within {} s", PATIENCE.as_secs()));
+        let told = match step {
+            CommandStep::Http(ask) => {
+                let sent = tokio::time::timeout(PATIENCE, self.http(ask, reach)).await;
+                sent.unwrap_or_else(late).and_then(|(status, _)| match status {
+                    200..300 => Ok(()),
+                    _ => Err(format!("its API answered with {status}")),
+                })
+            }
+            CommandStep::Tcp { address, send, expect } => {
+                let sent = tokio::time::timeout(PATIENCE, tcp(address, send, reach)).await;
+                sent.unwrap_or_else(late).and_then(|(_, body)| expected(&body, expect))
+            }
+            _ => {
+                return Err(Error::Unsupported(
+                    "the driver commands the miner in a way that this version does not know: \
+                     update adit"
+                        .to_owned(),
+                ));
+            }
+        };
+        told.map_err(Error::Command)
+    }
+}
+
+/// Whether a reply says what it must for success.
+fn expected(body: &[u8], expect: &BTreeMap<String, Value>) -> Result<(), String> {
+    if expect.is_empty() {
+        return Ok(());
+    }
+    // Some devices end a reply with a NUL.
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_end_matches(['\0', '\n']);
+    let reply: Value =
+        text.parse().map_err(|_| "it answered with something that is no JSON".to_owned())?;
+    let is_wrong = |(pointer, value): &(&String, &Value)| reply.pointer(pointer) != Some(*value);
+    match expect.iter().find(is_wrong) {
+        None => Ok(()),
+        Some(_) => {
+            let shown: String = text.chars().filter(|it| !it.is_control()).take(200).collect();
+            Err(format!("it answered {shown}"))
+        }
+    }
+}
+
+/// An address is compared as it is written: nothing is resolved to find out.
+fn allowed(address: &str, addresses: &[String]) -> Result<(), String> {
+    match addresses.iter().any(|it| it.eq_ignore_ascii_case(address)) {
+        true => Ok(()),
+        false => Err(format!("{address} is not among the addresses of the device's plan")),
+    }
+}
+
 /// The innermost cause: what the system said, without the URL.
 fn reason(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
@@ -108,13 +210,22 @@ fn is_loopback(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-async fn tcp(address: &str, send: &str) -> Result<(u16, Vec<u8>), String> {
-    let socket = address
-        .parse::<SocketAddr>()
-        .ok()
-        .filter(|socket| socket.ip().is_loopback())
-        .ok_or("a miner is asked on loopback only, at an address like 127.0.0.1:4068")?;
-    let mut stream = TcpStream::connect(socket).await.map_err(|error| error.to_string())?;
+async fn tcp(address: &str, send: &str, reach: &Reach) -> Result<(u16, Vec<u8>), String> {
+    let stream = match reach {
+        Reach::Loopback => {
+            let socket = address
+                .parse::<SocketAddr>()
+                .ok()
+                .filter(|socket| socket.ip().is_loopback())
+                .ok_or("a miner is asked on loopback only, at an address like 127.0.0.1:4068")?;
+            TcpStream::connect(socket).await
+        }
+        Reach::Addresses(addresses) => {
+            allowed(address, addresses)?;
+            TcpStream::connect(address).await
+        }
+    };
+    let mut stream = stream.map_err(|error| error.to_string())?;
     stream.write_all(send.as_bytes()).await.map_err(|error| error.to_string())?;
     let mut body = Vec::new();
     let mut chunk = [0; 4096];
@@ -151,7 +262,7 @@ mod tests {
     }
 
     async fn ask_one(probe: Probe) -> Reply {
-        Prober::new().ask_all(&[probe]).await.remove(0)
+        Prober::new().ask_all(&[probe], &Reach::Loopback).await.remove(0)
     }
 
     #[tokio::test]
@@ -198,5 +309,36 @@ mod tests {
                 "{probe:?}: {error}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_device_is_reached_at_the_addresses_of_its_plan_only() {
+        let (mine, other) = (server(b"{\"a\":1}\0").await, server(b"{}").await);
+        let reach = Reach::of(&[mine.to_string()]);
+        for probe in [
+            Probe::tcp("t", other.to_string(), "x"),
+            Probe::tcp("t", format!("localhost:{}", mine.port()), "x"),
+            Probe::http("h", format!("http://{other}/")),
+            Probe::http("h", "http://127.0.0.1/"),
+        ] {
+            let error = Prober::new().ask_all(&[probe], &reach).await.remove(0).error.unwrap();
+            assert!(error.contains("not among the addresses"), "{error}");
+        }
+        let step = |pointer: &str, value: Value| CommandStep::Tcp {
+            address: mine.to_string(),
+            send: "x".to_owned(),
+            expect: [(pointer.to_owned(), value)].into(),
+        };
+        // The NUL at its end is no part of the reply, and it does not end the connection either.
+        let probe =
+            Probe { timeout: Duration::from_millis(100), ..Probe::tcp("t", mine.to_string(), "x") };
+        let late = Prober::new().ask_all(&[probe], &reach).await.remove(0);
+        assert_eq!(late.error.as_deref(), Some("no reply within 100 ms"));
+        assert_eq!(expected(b"{\"a\":1}\0", &[("/a".to_owned(), 1.into())].into()), Ok(()));
+        for wrong in [step("/a", 2.into()), step("/b", 1.into())] {
+            let CommandStep::Tcp { expect, .. } = &wrong else { unreachable!() };
+            assert_eq!(expected(b"{\"a\":1}\0", expect).unwrap_err(), "it answered {\"a\":1}");
+        }
+        assert!(expected(b"ok", &[("/a".to_owned(), 1.into())].into()).is_err());
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn new(row: &MinerRow, planned: &Planned) -> Self {
-        let mut secrets = planned.plan.secrets.clone();
+        let mut secrets = planned.work.secrets().to_vec();
         secrets.push(planned.launch().api_token.clone());
         Self {
             name: row.name.clone(),
@@ -88,7 +88,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     write_private(&new, content)?;
     fs::rename(&new, path)?;

@@ -2,7 +2,11 @@
 
 use crate::{
     keepers::look::Observed,
-    miners::{Error, Parts, record::Record},
+    miners::{
+        Error, Parts,
+        device::{DeviceRun, Found},
+        record::Record,
+    },
     model::miner::Desired,
     store::MinerRow,
 };
@@ -26,10 +30,12 @@ pub(crate) async fn all(parts: &Parts) -> Result<Vec<MinerRow>, Error> {
                 continue;
             }
         };
-        let running = matches!(
-            parts.keepers.look(&name).await?,
-            Observed::Running(_) | Observed::Starting | Observed::Orphaned { .. }
-        );
+        let watched = DeviceRun::find(&name, &parts.folder(&name));
+        let running = matches!(watched, Ok(Some(Found::Running(_))))
+            || matches!(
+                parts.keepers.look(&name).await?,
+                Observed::Running(_) | Observed::Starting | Observed::Orphaned { .. }
+            );
         let row = MinerRow {
             name,
             driver: record.driver,

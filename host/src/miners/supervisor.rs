@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use relieve::Relief;
 
 use crate::{
-    keepers::{error::End, run::Run},
     miners::{
         Error, Parts,
+        hold::Hold,
         live::{Live, Status, Wait},
         tick::Watched,
         words::Ending,
@@ -27,7 +27,7 @@ use crate::{
         miner::Desired,
         reconcile::{self, Action, Pause, Seen},
         restart::Ends,
-        run::{RunId, RunStatus},
+        run::RunId,
     },
     store::MinerRow,
 };
@@ -63,7 +63,7 @@ enum State {
     /// No process lives and the last end was dealt with.
     Idle,
     /// A run was found that nobody is connected to.
-    Stray(Run, RunStatus),
+    Stray(Hold),
     /// A run is in this supervisor's hands.
     Live(Box<Connected>),
     /// A run ended.
@@ -76,7 +76,7 @@ enum State {
 
 struct Connected {
     live: Live,
-    ended: JoinHandle<End>,
+    ended: JoinHandle<Option<Ending>>,
     /// `None` when nobody wrote down how the run was launched.
     _watched: Option<Watched>,
     stopping: bool,
@@ -162,9 +162,8 @@ impl Supervisor {
                     None => return,
                 },
                 end = end_of(&mut self.state) => self.state = match end {
-                    End::Exited(exit) => State::Ended(Ending::Exited(exit)),
-                    // The keeper died. What became of its program shows when looking.
-                    End::Lost => State::Unknown,
+                    Some(ending) => State::Ended(ending),
+                    None => State::Unknown,
                 },
                 () = sleep_until(next_look) => self.wake(),
             }
@@ -182,7 +181,7 @@ impl Supervisor {
         match &self.state {
             State::Unknown | State::Starting => Seen::Starting,
             State::Idle => Seen::Nothing,
-            State::Stray(..) => Seen::Stray,
+            State::Stray(_) => Seen::Stray,
             State::Live(connected) if connected.stopping => Seen::Stopping,
             State::Live(_) => Seen::Running,
             State::Ended(_) => Seen::Ended,
@@ -307,9 +306,9 @@ fn answer_all(replies: &mut Vec<Reply>) {
 }
 
 /// The end of the run in `state`; never, when there is none.
-async fn end_of(state: &mut State) -> End {
+async fn end_of(state: &mut State) -> Option<Ending> {
     match state {
-        State::Live(connected) => (&mut connected.ended).await.unwrap_or(End::Lost),
+        State::Live(connected) => (&mut connected.ended).await.unwrap_or(None),
         _ => std::future::pending().await,
     }
 }

@@ -1,6 +1,6 @@
 //! Talking to running miners: stdin and commands.
 
-use adit_plugin_api::{Command, CommandStep};
+use adit_plugin_api::Command;
 
 use crate::miners::{Error, Miners, live::Live};
 
@@ -17,7 +17,7 @@ impl Miners {
             return Err(Error::Invalid(format!("input: write 1 to {INPUT_BYTES} bytes")));
         }
         let (live, _) = self.live(name)?;
-        Ok(live.run.stdin(input).await?)
+        live.hold.stdin(input).await
     }
 
     /// Has a running miner carry out a command, such as `pause`.
@@ -37,28 +37,8 @@ impl Miners {
         if plan.steps.is_empty() {
             return Err(Error::Command(format!("the driver plans nothing for {}", command.name)));
         }
-        for step in plan.steps {
-            match step {
-                CommandStep::Stdin { input } => live.run.stdin(&input).await?,
-                CommandStep::Http(ask) => {
-                    // The driver's limit does not count here; this one is an operator's patience.
-                    let limit = std::time::Duration::from_secs(10);
-                    let sent = tokio::time::timeout(limit, parts.prober.http(&ask)).await;
-                    let (status, _) = sent
-                        .unwrap_or_else(|_| Err(format!("no reply within {} s", limit.as_secs())))
-                        .map_err(Error::Command)?;
-                    if !(200..300).contains(&status) {
-                        return Err(Error::Command(format!("its API answered with {status}")));
-                    }
-                }
-                _ => {
-                    return Err(Error::Unsupported(format!(
-                        "the driver carries {} out in a way that this version does not know: \
-                         update adit",
-                        command.name
-                    )));
-                }
-            }
+        for step in &plan.steps {
+            live.hold.tell(&parts.prober, step).await?;
         }
         Ok(())
     }

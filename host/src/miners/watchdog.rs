@@ -22,6 +22,7 @@ use crate::{
     keepers,
     miners::{
         Error, Member, Miners,
+        hold::Hold,
         live::Live,
         watchdog::ward::{Next, Ward},
     },
@@ -163,7 +164,7 @@ impl Miners {
                 let mut wards = self.0.parts.watchdog.wards();
                 let ward = wards.entry(name.clone()).or_default();
                 let look = look(&subject);
-                let run = subject.live.as_ref().map(|live| live.status.run.clone());
+                let run = subject.live.as_ref().map(|live| live.hold.id().clone());
                 ward.see(run, look, step, &limits)
             };
             let miners = self.clone();
@@ -190,8 +191,10 @@ impl Miners {
             })
             .collect();
         let read = tokio::task::spawn_blocking(move || {
-            let cpu =
-                |subject: &Subject| keepers::cpu_time_ms(&subject.live.as_ref()?.status.program);
+            let cpu = |subject: &Subject| match &subject.live.as_ref()?.hold {
+                Hold::Program(_, status) => keepers::cpu_time_ms(&status.program),
+                Hold::Device(_) => None,
+            };
             let with_cpu = |subject: Subject| Subject { cpu_ms: cpu(&subject), ..subject };
             subjects.into_iter().map(with_cpu).collect()
         });

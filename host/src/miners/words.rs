@@ -1,8 +1,11 @@
 //! How a run ended, in a sentence.
 
-use crate::model::{
-    restart::RestartPolicy,
-    run::{ExitRecord, RunId},
+use crate::{
+    miners::device::Release,
+    model::{
+        restart::RestartPolicy,
+        run::{ExitRecord, RunId},
+    },
 };
 
 /// The end of a run that was noted and then not launched.
@@ -12,14 +15,26 @@ pub(crate) const NEVER_BEGAN: &str = "the host ended before the program began";
 pub(crate) enum Ending {
     /// As its keeper wrote down.
     Exited(ExitRecord),
+    /// A device that is not watched any more.
+    Released(Release),
     /// Nobody knows how.
     Lost(RunId),
 }
 
 impl Ending {
+    /// What was written down of it, when somebody saw it.
+    pub(crate) fn record(&self) -> Option<&ExitRecord> {
+        match self {
+            Self::Exited(exit) => Some(exit),
+            Self::Released(release) => Some(&release.record),
+            Self::Lost(_) => None,
+        }
+    }
+
     pub(crate) fn run(&self) -> &RunId {
         match self {
             Self::Exited(exit) => &exit.run,
+            Self::Released(release) => &release.record.run,
             Self::Lost(run) => run,
         }
     }
@@ -29,11 +44,23 @@ impl Ending {
 pub(crate) fn end(end: &Ending) -> String {
     match end {
         Ending::Exited(exit) => exited(exit),
+        Ending::Released(release) => released(release),
         Ending::Lost(_) => {
             "the keeper and the program ended together, so nobody saw how: a reboot, a power cut \
              or a kill"
                 .to_owned()
         }
+    }
+}
+
+fn released(release: &Release) -> String {
+    let record = &release.record;
+    let seconds = record.ended_at_ms.saturating_sub(record.started_at_ms).max(0) / 1000;
+    match &release.complaint {
+        None => format!("stopped watching the device after {seconds} s"),
+        Some(complaint) => format!(
+            "stopped watching the device after {seconds} s, and it may go on hashing: {complaint}"
+        ),
     }
 }
 

@@ -93,10 +93,15 @@ pub struct MinerView {
 pub struct RunView {
     /// Its id.
     pub id: String,
-    /// Process id of the program.
-    pub pid: i32,
+    /// Process id of the program; a device has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
     /// Process id of the keeper.
-    pub keeper_pid: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper_pid: Option<i32>,
+    /// Addresses of the device, `host:port`; none for a program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
     /// When it was launched, in Unix milliseconds.
     pub started_at_ms: i64,
     /// Path of the program.

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use adit_plugin_api::{Launch, ProcessPlan};
+use adit_plugin_api::{CommandStep, DevicePlan, Launch, ProcessPlan};
 use serde::Serialize;
 
 /// Files in one plan.
@@ -43,6 +43,9 @@ pub enum BadPlan {
     /// A text holds a NUL byte.
     #[error("the driver's plan has a NUL byte in its program, arguments or environment")]
     Nul,
+    /// A plan for a device does something that it must not.
+    #[error("the driver's plan for a device {0}")]
+    Device(String),
     /// The driver has no program on this machine.
     #[error("the driver's plan runs a program, but none is installed")]
     NoProgram,
@@ -112,6 +115,21 @@ pub struct PlanView {
     pub console: adit_plugin_api::Console,
     /// Port of the program's own API.
     pub api_port: u16,
+    /// The device that is asked, when there is no program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceView>,
+}
+
+/// A device of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceView {
+    /// `host:port`, each.
+    pub addresses: Vec<String>,
+    /// What it is told at the start, as JSON.
+    pub start: Vec<String>,
+    /// What it is told at the end, as JSON.
+    pub stop: Vec<String>,
 }
 
 /// Makes the view of a plan.
@@ -131,6 +149,23 @@ pub fn view(plan: &ProcessPlan, launch: &Launch) -> PlanView {
         cwd: launch.run_dir.display().to_string(),
         console: plan.console,
         api_port: launch.api_port,
+        device: None,
+    }
+}
+
+/// Makes the view of a plan for a device.
+pub fn view_device(plan: &DevicePlan, launch: &Launch) -> PlanView {
+    let shown = |steps: &[CommandStep]| {
+        let text = |step| serde_json::to_string(step).unwrap_or_default();
+        steps.iter().map(|step| mask(&text(step), &plan.secrets)).collect()
+    };
+    let (start, stop) = (shown(&plan.start), shown(&plan.stop));
+    let device = DeviceView { addresses: plan.addresses.clone(), start, stop };
+    PlanView {
+        program: String::new(),
+        api_port: 0,
+        device: Some(device),
+        ..view(&ProcessPlan::default(), launch)
     }
 }
 

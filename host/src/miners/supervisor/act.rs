@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    keepers::{self, log::Cursor, look::Observed, run::Run},
+    keepers::{self, log::Cursor, look::Observed},
     miners::{
         Error,
         collector::{Collector, SharedFigures},
+        device::{DeviceRun, Found},
+        hold::Hold,
         launch,
         live::Live,
         profiles::apply::Applied,
@@ -18,21 +20,20 @@ use crate::{
         supervisor::{Connected, REPLAY_BYTES, State, Supervisor, Waiting},
         words::{self, Ending},
     },
-    model::{
-        miner::Desired,
-        reconcile::Action,
-        restart::Next,
-        run::{ExitRecord, RunStatus},
-    },
+    model::{miner::Desired, reconcile::Action, restart::Next, run::ExitRecord},
 };
 
 impl Supervisor {
     pub(super) async fn look(&mut self) {
+        if let Some(state) = self.look_at_device().await {
+            self.state = state;
+            return;
+        }
         let observed = self.parts.keepers.look(&self.row.name).await;
         self.state = match observed {
             Ok(Observed::Absent) => State::Idle,
             Ok(Observed::Running(run)) => match run.status().await {
-                Ok(status) => State::Stray(run, status),
+                Ok(status) => State::Stray(Hold::Program(run, Box::new(status))),
                 Err(_) => State::Starting,
             },
             Ok(Observed::Ended(exit)) => self.unsettled(Ending::Exited(exit)).await,
@@ -47,6 +48,23 @@ impl Supervisor {
                 State::Starting
             }
         };
+    }
+
+    /// `None`: no device is or was watched, or its end was dealt with.
+    async fn look_at_device(&self) -> Option<State> {
+        let folder = self.parts.folder(&self.row.name);
+        match DeviceRun::find(&self.row.name, &folder) {
+            Ok(None) => None,
+            Ok(Some(Found::Running(device))) => Some(State::Stray(Hold::Device(device))),
+            Ok(Some(Found::Ended(release))) => {
+                let state = self.unsettled(Ending::Released(release)).await;
+                (!matches!(state, State::Idle)).then_some(state)
+            }
+            Err(error) => {
+                tracing::error!(miner = %self.row.name, %error, "cannot read which device it is");
+                Some(State::Starting)
+            }
+        }
     }
 
     /// An end counts once: when its run is still open in the history.
@@ -67,7 +85,7 @@ impl Supervisor {
         let alive = match &self.state {
             _ if self.history_is_tidy => return,
             State::Idle => None,
-            State::Stray(run, _) => Some(run.id()),
+            State::Stray(hold) => Some(hold.id()),
             _ => return,
         };
         let now_ms = jiff::Timestamp::now().as_millisecond();
@@ -92,43 +110,45 @@ impl Supervisor {
     }
 
     async fn adopt(&mut self) {
-        let State::Stray(run, status) = std::mem::replace(&mut self.state, State::Unknown) else {
+        let State::Stray(hold) = std::mem::replace(&mut self.state, State::Unknown) else {
             return;
         };
         let folder = self.parts.folder(&self.row.name);
         let record = Record::read(&folder).ok().flatten();
-        let record = record.filter(|record| record.launch.run == status.run.to_string());
-        self.note(&status, record.as_ref()).await;
-        tracing::info!(miner = %self.row.name, pid = status.program.pid, "adopted the running miner");
-        self.tell("miner.adopted", json!({ "run": status.run, "pid": status.program.pid }));
+        let record = record.filter(|record| record.launch.run == hold.id().to_string());
+        self.note(&hold, record.as_ref()).await;
+        let pid = hold.pids().map(|(program, _)| program);
+        tracing::info!(miner = %self.row.name, pid, "adopted the running miner");
+        self.tell("miner.adopted", hold.told());
         let end = self.parts.keepers.log(&self.row.name).end().unwrap_or_default();
         let begin = Cursor { offset: end.offset.saturating_sub(REPLAY_BYTES), ..end };
-        self.connect(run, status, record, begin);
+        self.connect(hold, record, begin);
     }
 
     /// The history has an adopted run already, unless the database was lost.
-    async fn note(&self, status: &RunStatus, record: Option<&Record>) {
+    async fn note(&self, hold: &Hold, record: Option<&Record>) {
         let program = record.and_then(|record| record.launch.program.as_ref());
-        let program = program.map(|it| it.program.display().to_string()).unwrap_or_default();
+        let program = program.map(|it| it.program.display().to_string());
+        let program = program.unwrap_or_else(|| hold.addresses().join(", "));
         let (store, row) = (&self.parts.store, &self.row);
-        let at_ms = status.started_at_ms;
-        let noted = store.run_started(&row.name, &row.driver, &status.run, program, at_ms).await;
+        let at_ms = hold.started_at_ms();
+        let noted = store.run_started(&row.name, &row.driver, hold.id(), program, at_ms).await;
         if let Err(error) = noted {
             tracing::error!(miner = %row.name, %error, "cannot note the adopted run");
         }
     }
 
     /// `begin`: where the output that is to be read begins.
-    fn connect(&mut self, run: Run, status: RunStatus, record: Option<Record>, begin: Cursor) {
+    fn connect(&mut self, hold: Hold, record: Option<Record>, begin: Cursor) {
         let figures = SharedFigures::default();
-        let stopping = status.stopping;
-        let waiter = run.clone();
+        let (stopping, reach) = (hold.is_stopping(), hold.reach());
+        let waiter = hold.clone();
         let ended = tokio::spawn(async move { waiter.wait().await });
-        let live = Live::new(run, status, record, figures.clone());
+        let live = Live::new(hold, record, figures.clone());
         let watched = live.launch.clone().map(|launch| {
             let (parts, row) = (Arc::clone(&self.parts), &self.row);
             let (name, driver) = (row.name.clone(), row.driver.clone());
-            let collector = Collector::new(parts, name, driver, launch, begin, figures);
+            let collector = Collector::new(parts, name, driver, launch, reach, begin, figures);
             self.parts.ticker.watch(collector)
         });
         self.waiting = None;
@@ -176,19 +196,19 @@ impl Supervisor {
         // Before the program prints: its first lines tell what nothing tells again.
         let begin = self.parts.keepers.log(&self.row.name).end().unwrap_or_default();
         let now_ms = jiff::Timestamp::now().as_millisecond();
-        let run = match launch::carry_out(&self.parts, &self.row, &planned, now_ms).await {
-            Ok(run) => run,
+        let hold = match launch::carry_out(&self.parts, &self.row, &planned, now_ms).await {
+            Ok(hold) => hold,
             Err(error) => {
                 let store = &self.parts.store;
                 drop(store.run_lost(planned.run(), now_ms, error.to_string()).await);
                 return Err(error);
             }
         };
-        let status = run.status().await?;
-        tracing::info!(miner = %self.row.name, pid = status.program.pid, "started the miner");
-        self.tell("miner.started", json!({ "run": status.run, "pid": status.program.pid }));
+        let pid = hold.pids().map(|(program, _)| program);
+        tracing::info!(miner = %self.row.name, pid, "started the miner");
+        self.tell("miner.started", hold.told());
         let record = Record::new(&self.row, &planned);
-        self.connect(run, status, Some(record), begin);
+        self.connect(hold, Some(record), begin);
         Ok(())
     }
 
@@ -207,7 +227,7 @@ impl Supervisor {
 
     async fn stop_run(&mut self) {
         let State::Live(connected) = &mut self.state else { return };
-        match connected.live.run.stop(None).await {
+        match connected.live.hold.stop(&self.parts.prober).await {
             Ok(()) => {
                 connected.stopping = true;
                 self.tell("miner.stopping", json!({}));
@@ -234,9 +254,9 @@ impl Supervisor {
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let cause = words::end(&end);
         let store = &self.parts.store;
-        let written = match &end {
-            Ending::Exited(exit) => store.run_ended(exit.clone(), cause.clone()).await,
-            Ending::Lost(run) => store.run_lost(run, now_ms, cause.clone()).await,
+        let written = match end.record() {
+            Some(exit) => store.run_ended(exit.clone(), cause.clone()).await,
+            None => store.run_lost(end.run(), now_ms, cause.clone()).await,
         };
         if let Err(error) = written {
             tracing::error!(miner = %self.row.name, %error, "cannot write down how the run ended");
@@ -246,7 +266,7 @@ impl Supervisor {
             return;
         }
         self.settled = Some(end.run().clone());
-        let by_stop = matches!(&end, Ending::Exited(exit) if exit.by_stop);
+        let by_stop = end.record().is_some_and(|exit| exit.by_stop);
         tracing::info!(miner = %self.row.name, cause, "the run ended");
         let run = end.run();
         self.tell("miner.stopped", json!({ "reason": cause, "asked": by_stop, "run": run }));
@@ -263,10 +283,7 @@ impl Supervisor {
 
     fn back_off(&mut self, end: &Ending, cause: String, now_ms: i64) {
         self.restarts = self.restarts.saturating_add(1);
-        let lasted = match end {
-            Ending::Exited(exit) => lasted(exit),
-            Ending::Lost(_) => Duration::ZERO,
-        };
+        let lasted = end.record().map_or(Duration::ZERO, lasted);
         // Any even spread will do; a new id's last byte is one.
         let spread = f64::from(uuid::Uuid::new_v4().as_bytes()[15]) / f64::from(u8::MAX);
         match self.row.restart.after_end(&mut self.ends, lasted, now_ms, spread) {

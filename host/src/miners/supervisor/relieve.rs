@@ -24,7 +24,7 @@ impl Supervisor {
     pub(super) fn relieve(&mut self, relief: Relief, reply: Reply) {
         let is_judged = match &self.state {
             State::Live(connected) => {
-                connected.live.status.run == relief.run && !connected.stopping
+                *connected.live.hold.id() == relief.run && !connected.stopping
             }
             _ => false,
         };

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{
     miners::{
-        Error, Miners, launch,
+        Error, Miners,
+        hold::Hold,
+        launch,
         live::Live,
         supervisor::{Order, Relief},
         watchdog::now_ms,
@@ -44,7 +46,7 @@ impl Miners {
         let Ok(member) = self.member(name.as_str()) else { return };
         let limits = self.limits(&member);
         let has_next_pool = launch::has_several_pools(&self.0.parts, &member.row).await;
-        let run = &live.status.run;
+        let run = live.hold.id();
         let step = {
             let mut wards = watchdog.wards();
             let Some(ward) = wards.get_mut(&name) else { return };
@@ -90,7 +92,8 @@ impl Miners {
         if !matches!(finding.cause, Cause::Frozen | Cause::NoStart | Cause::StuckPreparing) {
             return false;
         }
-        let Ok(status) = live.run.status().await else { return false };
+        let Hold::Program(run, _) = &live.hold else { return false };
+        let Ok(status) = run.status().await else { return false };
         status.log_error.is_some()
             && status
                 .silent_ms
@@ -110,7 +113,7 @@ impl Miners {
         }
         let stop = remedy == Remedy::Stop;
         let relief = Relief {
-            run: live.status.run.clone(),
+            run: live.hold.id().clone(),
             halt: stop.then(|| (format!("stopped by the watchdog: {summary}"), retry)),
         };
         self.order(name, Order::Relieve(relief)).await
@@ -168,7 +171,7 @@ impl Miners {
         let mut data = json!({
             "name": name,
             "minerType": driver.unwrap_or_default(),
-            "run": live.status.run,
+            "run": live.hold.id(),
             "cause": finding.cause,
             "summary": summary,
         });
@@ -198,7 +201,7 @@ impl Miners {
             id: 0,
             miner: name.clone(),
             at_ms: now_ms(),
-            run: live.status.run.to_string(),
+            run: live.hold.id().to_string(),
             cause: finding.cause,
             action,
             summary: plan::mask(summary, &live.secrets),
@@ -215,7 +218,7 @@ impl Miners {
 
     async fn evidence(&self, name: &MinerName, live: &Live, finding: &Finding) -> Evidence {
         // In a flood the keeper holds the last lines back.
-        drop(live.run.flush().await);
+        live.hold.flush().await;
         let log = self.0.parts.keepers.log(name);
         let read = tokio::task::spawn_blocking(move || log.tail(LINES)).await;
         let (lines, missing) = match read {
