@@ -5,6 +5,7 @@
 mod api;
 mod cli;
 mod drivers;
+mod device;
 mod events;
 mod history;
 mod host;

@@ -158,7 +158,10 @@ fn a_start_that_cannot_be_says_why() {
     }
     assert_eq!(host.get("/miners"), json!([]));
     for (args, told_of) in [
-        (["miner", "start", "a", "--type", "nosuch"].as_slice(), "there are: faulty, minimal, sim"),
+        (
+            ["miner", "start", "a", "--type", "nosuch"].as_slice(),
+            "there are: asic, faulty, minimal, sim",
+        ),
         (&["miner", "start", "a", "--type", "minimal"], "[programs]"),
         (&["miner", "start", "A/b", "--type", "sim"], "the miner name \"A/b\" is not usable"),
         (&["miner", "start", "nobody"], "there is no miner nobody"),
