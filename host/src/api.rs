@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod body;
+mod driver_routes;
 mod drivers;
 mod error;
 mod etag;
@@ -129,6 +130,14 @@ impl Api {
             .route("/drivers/{id}/clear", needs(Operate, post(drivers::clear)))
             // Code of a driver runs with the rights of the host's user.
             .route("/drivers/{id}/trust", needs(Admin, post(drivers::trust)))
+            // Nobody but the driver knows what a request changes.
+            .route(
+                "/drivers/{id}/x/{*path}",
+                needs(View, get(driver_routes::pass_on)).merge(needs(Admin, {
+                    let handler = driver_routes::pass_on;
+                    post(handler).put(handler).patch(handler).delete(handler)
+                })),
+            )
             .route(
                 "/miners",
                 needs(View, get(miners::list)).merge(needs(Admin, post(miners::create))),

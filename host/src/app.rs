@@ -21,7 +21,7 @@ use crate::{
         self, hosting::Hosting, news::News, registry::Drivers, runner::Spawner, search::Search,
     },
     keepers::{self, Binary, Keepers},
-    miners::{self, Events, Miners, PeerLink, Programs},
+    miners::{self, Events, HostServices, Miners, PeerLink, Programs},
     node::{self, Node},
     releases::{self, Releases, Sources},
     settings::{self, Settings},
@@ -134,7 +134,8 @@ impl App {
         let worker = settings.worker.clone().unwrap_or_else(host_name);
         let events = Events::new(jiff::Timestamp::now().as_millisecond());
         let link = PeerLink::default();
-        let drivers = load_drivers(settings, &home, &store, &link, &exe, events.clone()).await;
+        let services = HostServices::new(store.clone(), events, link.clone());
+        let drivers = load_drivers(settings, &home, &services, &exe).await;
         let options = miners::Options {
             root: home.miners(),
             programs: Programs::standard(settings.programs.clone(), &exe, releases),
@@ -148,7 +149,7 @@ impl App {
         // Can fail, so it comes before anything is started. Who reads it now waits for the answer.
         home.announce(&Notice::new(address, &settings.api.base_path, demo))?;
         let miners =
-            Miners::begin(options, store.clone(), keepers, drivers.clone(), events).await?;
+            Miners::begin(options, store.clone(), keepers, drivers.clone(), &services).await?;
         let node = begin_node(settings, &home, &store, &miners).await?;
         link.connect(node.courier());
         let options = api::Options {
@@ -215,10 +216,8 @@ async fn begin_node(
 async fn load_drivers(
     settings: &Settings,
     home: &Home,
-    store: &Store,
-    link: &PeerLink,
+    services: &HostServices,
     exe: &Path,
-    events: Events,
 ) -> Drivers {
     let search = Search::standard(settings.drivers.dirs.clone(), exe, home.path());
     let mut options = drivers::registry::Options::new(search, home.copies(), home.driver_data());
@@ -231,10 +230,10 @@ async fn load_drivers(
         isolation: settings.drivers.isolation.clone(),
         rations: settings.drivers.rations(),
     };
+    let events = services.events().clone();
     options.news = News::to(Arc::new(move |kind, data| events.publish(kind, data)));
-    let (store, link) = (store.clone(), link.clone());
-    let services =
-        move |driver: &_, miner: Option<&_>| miners::services(&store, &link, driver, miner);
+    let services = services.clone();
+    let services = move |driver: &_, miner: Option<&_>| services.of_object(driver, miner);
     Drivers::load(options, Arc::new(services)).await
 }
 

@@ -7,6 +7,7 @@ mod device;
 mod error;
 mod events;
 mod facts;
+mod figures;
 mod history;
 mod hold;
 mod install;
@@ -35,7 +36,6 @@ use std::{
     time::Duration,
 };
 
-use adit_plugin_api::Services;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -50,6 +50,7 @@ pub use peers::{PeerLink, Peers};
 pub use profiles::{Expected, Fault, Kind, PoolChange, PoolView, ProfileChange, WalletView};
 pub use programs::Programs;
 pub(crate) use record::{Record, write_private};
+pub use services::HostServices;
 pub use watchdog::WatchdogSettings;
 
 use crate::{
@@ -105,6 +106,7 @@ pub(crate) struct Parts {
     /// Held while profiles, wallets or pools change: each change is checked against all of them.
     changing: tokio::sync::Mutex<()>,
     events: Events,
+    figures: figures::AllFigures,
 }
 
 impl Parts {
@@ -141,19 +143,10 @@ struct Inner {
     ending: CancellationToken,
 }
 
-/// The host's services for one object of a driver; handed to the drivers.
-pub fn services(
-    store: &Store,
-    peers: &PeerLink,
-    driver: &DriverId,
-    miner: Option<&MinerName>,
-) -> Arc<dyn Services> {
-    services::DriverServices::shared(store.clone(), peers.clone(), driver, miner)
-}
-
 impl Miners {
     /// Takes all miners of the database and of the state folders under management: those that run
-    /// are adopted, those that should run are started.
+    /// are adopted, those that should run are started. `services` are those that `drivers` were
+    /// loaded with.
     ///
     /// # Errors
     /// When the database or the folder of the miners cannot be read.
@@ -162,7 +155,7 @@ impl Miners {
         store: Store,
         keepers: Keepers,
         drivers: Drivers,
-        events: Events,
+        services: &HostServices,
     ) -> Result<Self, Error> {
         let prober = Prober::new();
         let installations = install::Installations::default();
@@ -179,7 +172,8 @@ impl Miners {
             watchdog,
             installations,
             changing: tokio::sync::Mutex::default(),
-            events,
+            events: services.events.clone(),
+            figures: services.figures.clone(),
         };
         let parts = Arc::new(parts);
         let rows = recover::all(&parts).await?;

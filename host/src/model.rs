@@ -11,6 +11,7 @@ pub mod peer;
 pub mod plan;
 pub mod pool;
 pub mod profile;
+pub mod published;
 pub mod reconcile;
 pub mod references;
 pub mod resolve;

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use serde_json::Value;
+
 use crate::{Error, PeerId, PerformanceMetrics, Result};
 
 /// Importance of a log message.
@@ -54,6 +56,15 @@ pub trait Services: Send + Sync {
     /// # Errors
     /// When the peer cannot be reached, refuses, or does not answer in time.
     fn send(&self, to: &PeerId, payload: &[u8]) -> Result<Vec<u8>>;
+
+    /// Tells whoever listens to the host's events that something of `kind` happened.
+    ///
+    /// # Errors
+    /// When the kind or the data are unusable, too many are told, or the host takes none.
+    fn event(&self, kind: &str, data: &Value) -> Result<()> {
+        let _ = data;
+        Err(Error::unsupported(format!("this host takes no events, such as {kind:?}")))
+    }
 }
 
 /// The host, as a driver sees it. Cheap to clone; usable from any thread.
@@ -121,10 +132,12 @@ impl Host {
         self.0.storage_keys(prefix)
     }
 
-    /// Publishes figures for the miner this object was made for.
+    /// Publishes figures for the miner this object was made for. They complete those that the host
+    /// collects: what both tell is believed of the host's. They count for a minute.
     ///
     /// # Errors
-    /// When the object was made for the driver itself, or the host does not take them.
+    /// When the object was made for the driver itself, nothing runs for the miner, a value cannot
+    /// be, or the host does not take them.
     pub fn publish(&self, metrics: &PerformanceMetrics) -> Result<()> {
         self.0.publish(metrics)
     }
@@ -135,6 +148,20 @@ impl Host {
     /// When the peer cannot be reached, refuses, or does not answer in time.
     pub fn send(&self, to: &PeerId, payload: &[u8]) -> Result<Vec<u8>> {
         self.0.send(to, payload)
+    }
+}
+
+impl Host {
+    /// Tells whoever listens to the host's events that something happened: `fan_lost` of the driver
+    /// `sim` is told as `driver.sim.fan_lost`. `data` is an object, or null for none. Never a
+    /// secret.
+    ///
+    /// # Errors
+    /// When the kind is not up to 32 of `a-z`, `0-9`, `-` and `_`, the data are no object of at most
+    /// 16 KiB, more than 100 were told within 10 s, or the host takes none: a host older than this
+    /// crate.
+    pub fn event(&self, kind: &str, data: &Value) -> Result<()> {
+        self.0.event(kind, data)
     }
 }
 

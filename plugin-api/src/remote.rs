@@ -7,6 +7,9 @@ use abi_stable::{
     std_types::{ROption, RResult, RSlice, RStr, RString, RVec},
 };
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use crate::{
     Error, LogLevel, PeerId, PerformanceMetrics, Result, Services,
     abi::{AbiHost, AbiHost_TO, AbiResult, HostObject},
@@ -89,11 +92,30 @@ impl AbiHost for HostEnd {
         })
     }
 
-    fn call(&self, method: RStr<'_>, _: RStr<'_>) -> AbiResult<RString> {
+    fn call(&self, method: RStr<'_>, params: RStr<'_>) -> AbiResult<RString> {
+        if method == EVENT {
+            return self.enter(EVENT, |services| {
+                check_size("the event", params.len())?;
+                let Event { kind, data } = decode("the event", params.into())?;
+                services.event(&kind, &data)?;
+                Ok(RString::new())
+            });
+        }
         let method = cut(method.into()).to_owned();
         let error = Error::unsupported(format!("this host has no service {method:?}"));
         RResult::RErr(error.into())
     }
+}
+
+/// What [`AbiHost::call`] is asked for an event.
+const EVENT: &str = "event";
+
+/// An event as it crosses.
+#[derive(Serialize, Deserialize)]
+struct Event {
+    kind: String,
+    #[serde(default)]
+    data: Value,
 }
 
 /// The services of the host, in a driver.
@@ -128,6 +150,13 @@ impl Services for DriverEnd {
     fn send(&self, to: &PeerId, payload: &[u8]) -> Result<Vec<u8>> {
         let answer = self.0.send(to.0.as_str().into(), payload.into()).into_result()?;
         Ok(answer.into())
+    }
+
+    fn event(&self, kind: &str, data: &Value) -> Result<()> {
+        let event = Event { kind: kind.to_owned(), data: data.clone() };
+        let event = encode("the event", &event)?;
+        self.0.call(EVENT.into(), event.as_str().into()).into_result()?;
+        Ok(())
     }
 }
 

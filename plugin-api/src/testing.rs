@@ -38,6 +38,8 @@ use std::{
 };
 
 pub use self::golden::golden;
+use serde_json::Value;
+
 use crate::{
     Context, DriverObject, Error, Host, Installed, Launch, LogLevel, Miner, PeerId,
     PerformanceMetrics, Reply, Result, Services, export,
@@ -72,6 +74,7 @@ struct State {
     logs: Vec<Logged>,
     storage: BTreeMap<String, Vec<u8>>,
     published: Vec<PerformanceMetrics>,
+    events: Vec<(String, Value)>,
     sent: Vec<(PeerId, Vec<u8>)>,
     data_dir: Option<PathBuf>,
 }
@@ -120,6 +123,11 @@ impl TestHost {
     /// What is stored under `key`.
     pub fn stored(&self, key: &str) -> Option<Vec<u8>> {
         self.state().storage.get(key).cloned()
+    }
+
+    /// The events that were told so far: kind and data.
+    pub fn events(&self) -> Vec<(String, Value)> {
+        self.state().events.clone()
     }
 
     /// What was published so far.
@@ -204,6 +212,11 @@ impl Services for Shared {
 
     fn publish(&self, metrics: &PerformanceMetrics) -> Result<()> {
         self.state().published.push(metrics.clone());
+        Ok(())
+    }
+
+    fn event(&self, kind: &str, data: &Value) -> Result<()> {
+        self.state().events.push((kind.to_owned(), data.clone()));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod config;
+mod driver_routes;
 mod faulty;
 mod files;
 mod gate;

@@ -11,13 +11,17 @@ mod routes;
 mod schema;
 mod stats;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use adit_plugin_api::{
     Command, CommandPlan, CommandStep, Config, Context, Description, Error, Host, HttpAsk,
-    HttpRequest, HttpResponse, InstallPlan, Launch, Miner, Observation, PeerId, PerformanceMetrics,
-    Phase, PlanFile, Probe, ProcessPlan, Reply, Result, StartPlan, StopAction, StopPlan, StopStep,
-    Target, export_driver,
+    HttpRequest, HttpResponse, InstallPlan, Launch, LogLevel, Miner, Observation, PeerId,
+    PerformanceMetrics, Phase, PlanFile, Probe, ProcessPlan, Reply, Result, StartPlan, StopAction,
+    StopPlan, StopStep, Target, export_driver,
 };
 
 use crate::config::SimConfig;
@@ -28,11 +32,13 @@ const FILE: &str = "sim-miner.json";
 /// The driver.
 pub struct Sim {
     host: Host,
+    /// How often figures were read: published as an example of figures of the driver's own.
+    readings: AtomicU64,
 }
 
 impl Miner for Sim {
     fn create(context: Context) -> Result<Self> {
-        Ok(Self { host: context.host })
+        Ok(Self { host: context.host, readings: AtomicU64::new(0) })
     }
 
     fn describe(&self) -> Description {
@@ -106,7 +112,14 @@ impl Miner for Sim {
     }
 
     fn stats(&self, _launch: &Launch, replies: &[Reply]) -> Result<PerformanceMetrics> {
-        stats::read(replies)
+        let metrics = stats::read(replies)?;
+        let readings = 1 + self.readings.fetch_add(1, Ordering::Relaxed);
+        let own = [("readings".to_owned(), readings.into())].into_iter().collect();
+        let own = PerformanceMetrics { extra_data: own, ..PerformanceMetrics::default() };
+        if let Err(error) = self.host.publish(&own) {
+            self.host.log(LogLevel::Debug, &format!("cannot publish: {}", error.message));
+        }
+        Ok(metrics)
     }
 
     fn output(&self, lines: &[&str]) -> Vec<Observation> {

@@ -2,6 +2,7 @@
 //!
 //! - `GET /hello?name=…` greets.
 //! - `GET /notes` lists, and `GET PUT DELETE /notes/KEY` keep, texts in the driver's storage.
+//! - `POST /tell?kind=…` tells an event, with the JSON object in the body as its data.
 //! - `POST /send?to=PEER` sends the body to this driver on a peer and returns its answer.
 
 use adit_plugin_api::{Error, Host, HttpRequest, HttpResponse, PeerId, Result, Value, json};
@@ -22,6 +23,13 @@ pub(crate) fn answer(host: &Host, request: &HttpRequest) -> Result<HttpResponse>
             let names = keys.iter().filter_map(|key| key.strip_prefix(NOTES)).map(Value::from);
             Ok(HttpResponse::json(&json!({ "notes": names.collect::<Vec<_>>() })))
         }
+        ("POST", None) if path == "/tell" => {
+            let kind = parameter(request, "kind").unwrap_or("told");
+            let text = String::from_utf8_lossy(&request.body);
+            let data: Value = text.parse().map_err(|_| Error::invalid("the body: write JSON"))?;
+            host.event(kind, &data)?;
+            Ok(HttpResponse::json(&json!({ "told": kind })))
+        }
         ("POST", None) if path == "/send" => {
             let to = parameter(request, "to").ok_or_else(|| Error::invalid("to: name a peer"))?;
             let answer = host.send(&PeerId(to.to_owned()), &request.body)?;
@@ -39,11 +47,11 @@ pub(crate) fn answer(host: &Host, request: &HttpRequest) -> Result<HttpResponse>
             host.remove(&note(key))?;
             Ok(HttpResponse::json(&json!({ "removed": key })))
         }
-        (_, None) if ["/hello", "/notes", "/send"].contains(&path) => {
+        (_, None) if ["/hello", "/notes", "/tell", "/send"].contains(&path) => {
             Ok(refusal(405, "this route has another method"))
         }
         (_, Some(_)) => Ok(refusal(405, "a note takes GET, PUT and DELETE")),
-        _ => Ok(refusal(404, "there are /hello, /notes, /notes/KEY and /send")),
+        _ => Ok(refusal(404, "there are /hello, /notes, /notes/KEY, /tell and /send")),
     }
 }
 
@@ -115,6 +123,15 @@ mod tests {
         assert_eq!(ask("GET", "/notes", "").unwrap().1, r#"{"notes":[]}"#);
         assert_eq!(ask("POST", "/notes/a", "").unwrap().0, 405);
         assert!(ask("PUT", &format!("/notes/{}", "x".repeat(300)), "").is_err());
+    }
+
+    #[test]
+    fn an_event_is_told() {
+        let host = testing::host();
+        let (handle, path) = (host.handle(), "/tell?kind=rain");
+        assert_eq!(ask(&handle, "POST", path, r#"{"mm":3}"#).unwrap().0, 200);
+        assert_eq!(host.events(), [("rain".to_owned(), json!({ "mm": 3 }))]);
+        assert!(ask(&handle, "POST", path, "rain").is_err());
     }
 
     #[test]

@@ -5,12 +5,24 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, request::Parts},
 };
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::api::{error::ApiError, json};
 
 /// Largest body, in bytes.
 const BODY_BYTES: usize = 1 << 20;
+
+/// The whole body as it is.
+pub(crate) async fn bytes(request: Request) -> Result<Bytes, ApiError> {
+    axum::body::to_bytes(request.into_body(), BODY_BYTES).await.map_err(|_| {
+        ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "TOO_LARGE",
+            format!("the body is larger than {BODY_BYTES} bytes, or did not arrive whole"),
+        )
+    })
+}
 
 /// A JSON body. Unknown fields are refused by the type itself.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -19,13 +31,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let body = axum::body::to_bytes(request.into_body(), BODY_BYTES).await.map_err(|_| {
-            ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "TOO_LARGE",
-                format!("the body is larger than {BODY_BYTES} bytes, or did not arrive whole"),
-            )
-        })?;
+        let body = bytes(request).await?;
         if body.is_empty() {
             return Err(ApiError::bad_request("the body is empty: send a JSON object"));
         }

@@ -13,6 +13,7 @@ use crate::{
     api::{
         Api, Options,
         access::{Caller, NOBODY, Refusal},
+        driver_routes::is_drivers_own,
         error::ApiError,
     },
     model::access::Role,
@@ -33,9 +34,10 @@ pub(crate) async fn check(
     next: Next,
 ) -> Response {
     let options = &api.0.options;
+    let route = request.uri().path().strip_prefix(options.base_path.as_str()).unwrap_or_default();
     let let_in = check_host(request.headers(), request.uri(), options)
         .and_then(|()| check_origin(request.headers(), options))
-        .and_then(|()| check_content(request.method(), request.headers()))
+        .and_then(|()| check_content(request.method(), request.headers(), is_drivers_own(route)))
         .and_then(|()| identify(&api, &request, client));
     let mut response = match let_in {
         Ok(caller) => {
@@ -104,13 +106,15 @@ fn check_origin(headers: &HeaderMap, options: &Options) -> Result<(), ApiError> 
     ))
 }
 
-/// A form of another site can send anything but JSON.
-fn check_content(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+/// A form of another site can send neither JSON nor plain bytes, which are for drivers' own routes.
+fn check_content(method: &Method, headers: &HeaderMap, bytes_too: bool) -> Result<(), ApiError> {
     let has_body = headers.get(header::CONTENT_LENGTH).is_some_and(|it| it != "0")
         || headers.contains_key(header::TRANSFER_ENCODING);
     let kind = headers.get(header::CONTENT_TYPE).map_or("", |it| it.to_str().unwrap_or("?"));
     let essence = kind.split(';').next().unwrap_or_default().trim();
-    if !has_body || method == Method::GET || essence.eq_ignore_ascii_case("application/json") {
+    let is_bytes = essence.eq_ignore_ascii_case("application/octet-stream") && bytes_too;
+    let is_json = essence.eq_ignore_ascii_case("application/json");
+    if !has_body || method == Method::GET || is_json || is_bytes {
         return Ok(());
     }
     Err(ApiError::new(
@@ -262,13 +266,13 @@ mod tests {
         let given = |kind: &str| {
             let mut given = headers(header::CONTENT_LENGTH, "5");
             given.insert(header::CONTENT_TYPE, kind.parse().unwrap());
-            check_content(&Method::POST, &given).is_ok()
+            check_content(&Method::POST, &given, false).is_ok()
         };
         assert!(given("application/json"));
         assert!(given("application/json; charset=utf-8"));
         assert!(!given("application/x-www-form-urlencoded"));
         assert!(!given("text/plain"));
-        assert!(check_content(&Method::POST, &HeaderMap::new()).is_ok());
-        assert!(check_content(&Method::POST, &headers(header::CONTENT_LENGTH, "5")).is_err());
+        assert!(check_content(&Method::POST, &HeaderMap::new(), false).is_ok());
+        assert!(check_content(&Method::POST, &headers(header::CONTENT_LENGTH, "5"), true).is_err());
     }
 }

@@ -13,7 +13,12 @@ use serde_json::json;
 use crate::{
     drivers::{call::CallError, handle::Instance},
     keepers::log::{Cursor, Log, is_remark},
-    miners::{Parts, probe::Reach, tell::ToldPool},
+    miners::{
+        Parts,
+        figures::{Figures, SharedFigures},
+        probe::Reach,
+        tell::ToldPool,
+    },
     model::{
         name::{DriverId, MinerName},
         sightings::Sightings,
@@ -23,33 +28,6 @@ use crate::{
 
 /// Output read at once, in bytes. A miner that prints more than this each time is read in part.
 const READ_BYTES: usize = 256 << 10;
-
-/// What is known of a run. Written by its collector, read by whoever shows the miner.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Figures {
-    /// The last figures; absent until there are any.
-    pub(crate) metrics: Option<PerformanceMetrics>,
-    /// Why the driver could not be asked, if so.
-    pub(crate) driver_error: Option<String>,
-    /// The last error in the output.
-    pub(crate) output_error: Option<String>,
-    /// Signs of life so far.
-    pub(crate) signs: Signs,
-}
-
-/// Figures shared between a collector and its readers. The lock is held for a copy only.
-#[derive(Clone, Default)]
-pub(crate) struct SharedFigures(Arc<Mutex<Figures>>);
-
-impl SharedFigures {
-    pub(crate) fn get(&self) -> Figures {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, figures: Figures) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = figures;
-    }
-}
 
 /// Collects for one run.
 pub(crate) struct Collector {

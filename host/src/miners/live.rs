@@ -5,7 +5,7 @@ use std::sync::Arc;
 use adit_plugin_api::{Launch, Phase};
 
 use crate::{
-    miners::{collector::SharedFigures, hold::Hold, record::Record},
+    miners::{figures::SharedFigures, hold::Hold, record::Record},
     model::{
         miner::{Desired, MinerView, RunView},
         plan::PlanView,

@@ -10,7 +10,7 @@ use adit::{
     api::{self, Access, Api},
     drivers::registry::Drivers,
     keepers::Keepers,
-    miners::{self, Events, Miners, Programs},
+    miners::{self, Events, HostServices, Miners, Programs},
     releases::{self, Releases, Sources},
     store::Store,
 };
@@ -126,8 +126,9 @@ async fn parts(
     };
     let keepers = Keepers::new(folder.join("miners"), Keepers::THIS_BINARY);
     let events = Events::new(jiff::Timestamp::now().as_millisecond());
+    let services = HostServices::new(store.clone(), events.clone());
     let drivers = Drivers::default();
-    let miners = Miners::begin(options, store.clone(), keepers, drivers.clone(), events.clone());
+    let miners = Miners::begin(options, store.clone(), keepers, drivers.clone(), &services);
     let miners = miners.await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = api::Options {

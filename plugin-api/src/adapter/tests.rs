@@ -190,6 +190,8 @@ fn the_hosts_services_work_from_the_drivers_end() {
     let metrics = PerformanceMetrics { shares: Some(3), ..PerformanceMetrics::default() };
     host.publish(&metrics).unwrap();
     assert_eq!(recorded.published(), [metrics]);
+    host.event("fan_lost", &json!({ "fan": 2 })).unwrap();
+    assert_eq!(recorded.events(), [("fan_lost".to_owned(), json!({ "fan": 2 }))]);
     assert_eq!(host.send(&PeerId("p".into()), &[0, 255]).unwrap(), [b'p', 0, 255]);
     let huge = vec![0; (4 << 20) + 1];
     assert_eq!(host.send(&PeerId("p".into()), &huge).unwrap_err().kind, ErrorKind::Failed);

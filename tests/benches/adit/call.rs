@@ -17,7 +17,8 @@ use adit::{
         runner::Spawner,
         search::Search,
     },
-    keepers, miners,
+    keepers,
+    miners::{Events, HostServices, PeerLink},
     model::name::DriverId,
     store::Store,
 };
@@ -114,9 +115,8 @@ async fn load_alone(folder: &Path, spawner: Option<Spawner>) -> Drivers {
     let search = Search { dirs: vec![dir], ..Search::default() };
     let mut options = Options::new(search, folder.join("copies"), folder.join("data"));
     options.hosting.spawner = spawner;
-    let link = miners::PeerLink::default();
-    let services =
-        move |driver: &_, miner: Option<&_>| miners::services(&store, &link, driver, miner);
+    let services = HostServices::new(store, Events::new(0), PeerLink::default());
+    let services = move |driver: &_, miner: Option<&_>| services.of_object(driver, miner);
     Drivers::load(options, Arc::new(services)).await
 }
 

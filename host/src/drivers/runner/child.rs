@@ -19,7 +19,7 @@ use std::{
 };
 
 use adit_plugin_api::{
-    DriverObject, Error, Host, LogLevel, PeerId, PerformanceMetrics, Result, Services,
+    DriverObject, Error, Host, LogLevel, PeerId, PerformanceMetrics, Result, Services, Value,
     abi::DriverModule_Ref,
     question::{self, Entry, Parts},
 };
@@ -264,6 +264,10 @@ impl Services for HostServices {
 
     fn publish(&self, metrics: &PerformanceMetrics) -> Result<()> {
         self.ask(frame::PUBLISH, vec![serde_json::to_vec(metrics)?]).map(drop)
+    }
+
+    fn event(&self, kind: &str, data: &Value) -> Result<()> {
+        self.ask(frame::EVENT, vec![kind.into(), serde_json::to_vec(data)?]).map(drop)
     }
 
     fn send(&self, to: &PeerId, payload: &[u8]) -> Result<Vec<u8>> {

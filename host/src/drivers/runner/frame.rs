@@ -35,6 +35,7 @@ pub(crate) const STORAGE_PUT: u8 = 122;
 pub(crate) const STORAGE_KEYS: u8 = 123;
 pub(crate) const PUBLISH: u8 = 124;
 pub(crate) const SEND: u8 = 125;
+pub(crate) const EVENT: u8 = 126;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,6 +49,10 @@ pub(crate) fn answer(services: &dyn Services, code: u8, parts: Parts) -> Result<
             let answer = services.send(&to, &parts.next().unwrap_or_default())?;
             Ok(vec![answer])
         }
+        frame::EVENT => {
+            let data = serde_json::from_slice(&parts.next().unwrap_or_default())?;
+            services.event(&text, &data).map(|()| Vec::new())
+        }
         other => Err(Error::unsupported(format!("this host has no service {other}"))),
     }
 }

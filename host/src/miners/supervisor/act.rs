@@ -10,7 +10,7 @@ use crate::{
     keepers::{self, log::Cursor, look::Observed},
     miners::{
         Error,
-        collector::{Collector, SharedFigures},
+        collector::Collector,
         device::{DeviceRun, Found},
         hold::Hold,
         launch,
@@ -140,7 +140,7 @@ impl Supervisor {
 
     /// `begin`: where the output that is to be read begins.
     fn connect(&mut self, hold: Hold, record: Option<Record>, begin: Cursor) {
-        let figures = SharedFigures::default();
+        let figures = self.parts.figures.begin(&self.row.name, &self.row.driver);
         let (stopping, reach) = (hold.is_stopping(), hold.reach());
         let waiter = hold.clone();
         let ended = tokio::spawn(async move { waiter.wait().await });
