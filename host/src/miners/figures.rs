@@ -63,9 +63,12 @@ impl SharedFigures {
     }
 }
 
+/// The newest run of each miner: its driver and its figures.
+type Runs = HashMap<MinerName, (DriverId, Weak<Mutex<Parts>>)>;
+
 /// The figures of all runs, for the drivers that publish some. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct AllFigures(Arc<Mutex<HashMap<MinerName, (DriverId, Weak<Mutex<Parts>>)>>>);
+pub(crate) struct AllFigures(Arc<Mutex<Runs>>);
 
 impl AllFigures {
     /// New figures for the run of `miner` that begins; those of the last run end.

@@ -167,7 +167,7 @@ mod tests {
     fn services() -> (HostServices, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(folder.path().join("adit.db")).unwrap();
-        (HostServices::new(store, Events::new(0)), folder)
+        (HostServices::new(store, Events::new(0), PeerLink::default()), folder)
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     drivers::registry::Drivers,
     keepers::{Binary, Keepers},
-    miners::{self, Events, Programs},
+    miners::{self, Events, HostServices, PeerLink, Programs},
     model::{peer::PublicKey, rights::Rights},
     node::{
         identity::SecretKey,
@@ -155,7 +155,8 @@ async fn no_miners(folder: &TempDir, store: &Store) -> Miners {
     };
     let keepers = Keepers::new(root, Binary::standard().await);
     let drivers = Drivers::default();
-    Miners::begin(options, store.clone(), keepers, drivers, Events::new(1)).await.unwrap()
+    let services = HostServices::new(store.clone(), Events::new(1), PeerLink::default());
+    Miners::begin(options, store.clone(), keepers, drivers, &services).await.unwrap()
 }
 
 /// Waits until `look` sees something.

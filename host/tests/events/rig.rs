@@ -10,7 +10,8 @@ use adit::{
     api::{self, Access, Api},
     drivers::registry::Drivers,
     keepers::Keepers,
-    miners::{self, Events, HostServices, Miners, Programs},
+    miners::{self, Events, HostServices, Miners, PeerLink, Programs},
+    node::{self, Listen, Node},
     releases::{self, Releases, Sources},
     store::Store,
 };
@@ -126,10 +127,17 @@ async fn parts(
     };
     let keepers = Keepers::new(folder.join("miners"), Keepers::THIS_BINARY);
     let events = Events::new(jiff::Timestamp::now().as_millisecond());
-    let services = HostServices::new(store.clone(), events.clone());
+    let services = HostServices::new(store.clone(), events.clone(), PeerLink::default());
     let drivers = Drivers::default();
     let miners = Miners::begin(options, store.clone(), keepers, drivers.clone(), &services);
     let miners = miners.await.unwrap();
+    let node = node::Options {
+        folder: folder.join("node"),
+        listen: Listen::Off,
+        advertise: None,
+        stats_interval: Duration::from_secs(10),
+    };
+    let node = Node::begin(node, store.clone(), miners.clone()).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = api::Options {
         address: listener.local_addr().unwrap(),
@@ -141,7 +149,7 @@ async fn parts(
         max_subscribers,
     };
     let access = Access::new(store.clone(), TOKEN).await.unwrap();
-    (Api::new(options, access, miners, drivers, store), events, listener)
+    (Api::new(options, access, miners, node, drivers, store), events, listener)
 }
 
 /// An answer, and the events in it when it is a stream of them.
