@@ -1,7 +1,7 @@
 //! The frozen layer: what a host and a driver see of each other in memory.
 //!
 //! Nothing here is for authors. A host and a driver that were built years apart agree on this file
-//! alone, so it changes by these rules only:
+//! alone, so it changes by these rules only (`STABILITY.md` has all of them):
 //!
 //! - Anything that may grow crosses as JSON text, read with defaults on both sides, or as bytes.
 //! - A method is only ever appended, after all others, with a body of its own: an older driver is
@@ -190,3 +190,6 @@ impl RootModule for DriverModule_Ref {
     const NAME: &'static str = "adit_driver";
     const VERSION_STRINGS: VersionStrings = package_version_strings!();
 }
+
+#[cfg(test)]
+mod tests;
