@@ -8,6 +8,7 @@ mod drivers;
 mod error;
 mod etag;
 mod events;
+mod exchange;
 mod gate;
 mod history;
 mod json;
@@ -206,6 +207,9 @@ fn saved() -> Router<Api> {
             needs(View, get(profiles::one))
                 .merge(needs(Admin, put(profiles::put).delete(profiles::remove))),
         )
+        .route("/profiles/export", needs(View, get(exchange::export)))
+        .route("/profiles/import", needs(Admin, post(exchange::import)))
+        .route("/profiles/{id}/plan", needs(View, get(profiles::plan)))
         .route("/profiles/{id}/start", needs(Operate, post(profiles::start)))
         .route(
             "/wallets",

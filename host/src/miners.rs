@@ -47,7 +47,10 @@ pub(crate) use launch::random_token;
 pub use logs::LogPage;
 pub use make::NewMiner;
 pub use peers::{PeerLink, Peers};
-pub use profiles::{Expected, Fault, Kind, PoolChange, PoolView, ProfileChange, WalletView};
+pub use profiles::{
+    Conflicts, Document, Expected, Explained, ExplainedPool, ExplainedValue, Fates, Fault,
+    Imported, Kind, PoolChange, PoolView, ProfileChange, WalletView,
+};
 pub use programs::Programs;
 pub(crate) use record::{Record, write_private};
 pub use services::HostServices;

@@ -137,6 +137,7 @@ fn of_fault(fault: &Fault) -> (StatusCode, &'static str) {
             (StatusCode::CONFLICT, of(["PROFILE_EXISTS", "WALLET_EXISTS", "POOL_EXISTS"], kind))
         }
         Fault::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "CHANGED"),
+        Fault::InTheWay { .. } => (StatusCode::CONFLICT, "CONFLICTS"),
         Fault::Used { .. } | Fault::Breaks { .. } => (StatusCode::CONFLICT, "IN_USE"),
         Fault::Field(field) if field.path.starts_with("config") => {
             (StatusCode::BAD_REQUEST, "INVALID_CONFIG")

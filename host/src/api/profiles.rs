@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         Api,
-        body::{Body, OptionalBody, Segment},
+        body::{Body, OptionalBody, Parameters, Segment},
         error::ApiError,
         etag::{IfMatch, Tagged},
     },
-    miners::ProfileChange,
+    miners::{Explained, ProfileChange},
     model::{
         miner::MinerView,
         name::{DriverId, MinerName},
@@ -109,4 +109,19 @@ pub(crate) async fn start(
     OptionalBody(body): OptionalBody<StartBody>,
 ) -> Result<Json<MinerView>, ApiError> {
     Ok(Json(api.0.miners.start_profile(&id, body.name).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlanQuery {
+    /// The miner that would be started; the one that a start would take when absent.
+    miner: Option<MinerName>,
+}
+
+pub(crate) async fn plan(
+    State(api): State<Api>,
+    Segment(id): Segment,
+    Parameters(query): Parameters<PlanQuery>,
+) -> Result<Json<Explained>, ApiError> {
+    Ok(Json(api.0.miners.explain(&id, query.miner).await?))
 }

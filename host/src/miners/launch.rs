@@ -284,7 +284,7 @@ fn spec(row: &MinerRow, planned: &Planned, plan: &ProcessPlan, stop: &StopPlan) 
 }
 
 /// The host's short list, and the plan's own on top.
-fn environment(planned: &Planned, plan: &ProcessPlan) -> BTreeMap<String, String> {
+pub(crate) fn environment(planned: &Planned, plan: &ProcessPlan) -> BTreeMap<String, String> {
     const PASSED: &[&str] = &["PATH", "LANG", "LC_ALL", "TZ"];
     let mut env: BTreeMap<_, _> = std::env::vars()
         .filter(|(name, _)| {

@@ -4,6 +4,8 @@
 //! profile is gone, the miner goes on with what it was started with last.
 
 pub(crate) mod apply;
+mod exchange;
+mod explain;
 pub(crate) mod fault;
 mod objects;
 mod pools;
@@ -12,6 +14,8 @@ mod wallets;
 use adit_plugin_api::Config;
 use serde_json::json;
 
+pub use exchange::{Conflicts, Document, Fates, Imported};
+pub use explain::{Explained, ExplainedPool, ExplainedValue};
 pub use fault::{Fault, Kind};
 pub use objects::Expected;
 pub use pools::{PoolChange, PoolView};
@@ -119,16 +123,22 @@ impl Miners {
         let old = objects.profile(id_or_name)?;
         expected.check(Kind::Profile, &old.fields.name, old.updated_at_ms)?;
         let fields = change.over(Some(&old.fields)).tidy().map_err(Fault::from)?;
-        let miners = self.miners_of(old.id);
-        if fields.miner_type != old.fields.miner_type && !miners.is_empty() {
-            let names: Vec<_> = miners.iter().map(MinerName::as_str).collect();
-            let name = old.fields.name.clone();
-            let users = format!("the miner {} with its miner type", names.join(", "));
-            return Err(Fault::Used { kind: Kind::Profile, name, users }.into());
-        }
+        self.check_miner_type(old, &fields)?;
         let updated_at_ms = moment(Some(old.updated_at_ms));
         let new = Profile { fields, updated_at_ms, ..old.clone() };
         self.save_profile(&objects, new, Some(old), "profile.changed").await
+    }
+
+    /// Refuses another miner type while there are miners: theirs cannot change.
+    fn check_miner_type(&self, old: &Profile, new: &ProfileFields) -> Result<(), Fault> {
+        let miners = self.miners_of(old.id);
+        if new.miner_type == old.fields.miner_type || miners.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = miners.iter().map(MinerName::as_str).collect();
+        let name = old.fields.name.clone();
+        let users = format!("the miner {} with its miner type", names.join(", "));
+        Err(Fault::Used { kind: Kind::Profile, name, users })
     }
 
     async fn save_profile(
@@ -184,20 +194,24 @@ impl Miners {
     ) -> Result<MinerView, Error> {
         let objects = Objects::load(&self.0.parts.store).await?;
         let profile = objects.profile(id_or_name)?;
-        let own = self.miners_of(profile.id);
-        if let Some(name) = name {
-            if own.contains(&name) {
-                return self.start(name.as_str()).await;
+        match name {
+            Some(name) if self.miners_of(profile.id).contains(&name) => {
+                self.start(name.as_str()).await
             }
-            return self.make(row(profile, name)).await;
+            Some(name) => self.make(row(profile, name)).await,
+            None => match self.stopped_miner(profile.id) {
+                Some(stopped) => self.start(stopped.as_str()).await,
+                None => self.start_another(profile).await,
+            },
         }
-        let is_stopped = |name: &&MinerName| {
+    }
+
+    /// The first miner of a profile that the operator stopped.
+    fn stopped_miner(&self, id: ProfileId) -> Option<MinerName> {
+        let is_stopped = |name: &MinerName| {
             self.get(name.as_str()).is_ok_and(|miner| miner.desired == Desired::Stopped)
         };
-        if let Some(stopped) = own.iter().find(is_stopped) {
-            return self.start(stopped.as_str()).await;
-        }
-        self.start_another(profile).await
+        self.miners_of(id).into_iter().find(is_stopped)
     }
 
     /// Makes and starts a new miner from a profile.

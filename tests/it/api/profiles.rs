@@ -1,6 +1,9 @@
 //! `/profiles`: saved configurations and the miners that are started from them.
 
 mod edges;
+mod exchange;
+mod explain;
+mod gone;
 
 use serde_json::{Value, json};
 

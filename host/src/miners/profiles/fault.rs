@@ -74,6 +74,14 @@ pub enum Fault {
         /// What it could not do any more.
         why: String,
     },
+    /// A document has things whose names are taken by others.
+    #[error(
+        "these are here already and differ: {names}; say whether to skip or to replace what is here"
+    )]
+    InTheWay {
+        /// What they are.
+        names: String,
+    },
     /// A field cannot be used.
     #[error(transparent)]
     Field(#[from] BadField),
@@ -83,6 +91,18 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The same fault of something that stands at `outer`.
+    pub(crate) fn below(self, outer: &str) -> Self {
+        match self {
+            Self::Field(field) => Self::Field(field.below(outer)),
+            Self::Config(error) => {
+                let problems = error.problems.iter().map(|it| format!("config.{it}"));
+                BadField::new(outer, problems.collect::<Vec<_>>().join("; ")).into()
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn missing(kind: Kind, shown: &str) -> Self {
         Self::Missing { kind, shown: shown.chars().take(80).collect() }
     }
