@@ -9,11 +9,14 @@ mod history;
 mod miner;
 mod node;
 mod peer;
+mod pool;
+mod profile;
 mod program;
 mod remote;
 mod show;
 mod token;
 mod up;
+mod wallet;
 mod watchdog;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -64,6 +67,17 @@ enum Command {
     /// See what was: charts and events
     #[command(subcommand)]
     History(history::History),
+    /// Save configurations, and start miners from them
+    #[command(subcommand)]
+    Profile(profile::Profile),
+    /// Save wallets under names for profiles and pools
+    #[command(subcommand)]
+    Wallet(wallet::Wallet),
+    /// Save pools under names for profiles
+    #[command(subcommand)]
+    Pool(pool::Pool),
+    /// Show what a start of a profile would do, and where each value comes from
+    Explain(profile::Explain),
     /// Install the program of a miner type, verified before it runs
     Install(program::Install),
     /// Remove the program of a miner type
@@ -134,6 +148,10 @@ pub fn main() -> ExitCode {
         Command::Down(down) => block_on(down::run(&cli.common, &down)),
         Command::Miner(command) => block_on(miner::run(&cli.common, command)),
         Command::History(command) => block_on(history::run(&cli.common, command)),
+        Command::Profile(command) => block_on(profile::run(&cli.common, command)),
+        Command::Wallet(command) => block_on(wallet::run(&cli.common, command)),
+        Command::Pool(command) => block_on(pool::run(&cli.common, command)),
+        Command::Explain(which) => block_on(profile::explain(&cli.common, which)),
         Command::Install(install) => block_on(program::install(&cli.common, install)),
         Command::Uninstall(uninstall) => block_on(program::uninstall(&cli.common, uninstall)),
         Command::Rollback(which) => block_on(program::rollback(&cli.common, which)),

@@ -3,6 +3,7 @@
 mod check;
 mod lifecycle;
 mod output;
+mod profiles;
 mod remote;
 
 use std::process::Output;

@@ -4,8 +4,8 @@
 
 mod api;
 mod cli;
-mod drivers;
 mod device;
+mod drivers;
 mod events;
 mod history;
 mod host;

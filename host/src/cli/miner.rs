@@ -2,7 +2,7 @@
 
 use std::{io::Read, path::PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -77,19 +77,39 @@ pub(super) enum Miner {
 }
 
 #[derive(Args)]
+#[command(group(
+    ArgGroup::new("configured").args(["config", "set"]).multiple(true).requires("miner_type")
+))]
 pub(super) struct Start {
-    /// Name of the miner; made from the type when left out
-    #[arg(required_unless_present = "miner_type")]
+    /// Name of the miner; made from the type or the profile when left out
+    #[arg(required_unless_present_any = ["miner_type", "profile"])]
     name: Option<String>,
     /// Make a new miner with this driver
     #[arg(long = "type", value_name = "DRIVER")]
     miner_type: Option<String>,
+    /// Make a new miner from this profile, by name or id
+    #[arg(long, conflicts_with_all = ["miner_type", "config", "set"])]
+    profile: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// A configuration on the command line.
+#[derive(Args)]
+pub(super) struct ConfigArgs {
     /// Configuration as a JSON file; - reads it from stdin
-    #[arg(long, value_name = "FILE", requires = "miner_type")]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One field of the configuration, such as pool=host:3333; may be repeated
-    #[arg(long = "set", value_name = "FIELD=VALUE", requires = "miner_type")]
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
     set: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// Whether a whole configuration was given, rather than some of its fields.
+    pub(super) fn is_whole(&self) -> bool {
+        self.config.is_some()
+    }
 }
 
 pub(super) async fn run(common: &Common, command: Miner) -> Result<(), Error> {
@@ -143,10 +163,14 @@ fn told(common: &Common, name: &str, answer: &Value) {
 
 async fn start(common: &Common, start: Start) -> Result<(), Error> {
     let client = Client::find(common)?;
+    let name = &start.name;
     let view: MinerView = match &start.miner_type {
+        None if start.profile.is_some() => {
+            client.post_json("/miners", &json!({ "name": name, "profile": start.profile })).await?
+        }
         None => client.post(&path(start.name.as_deref().unwrap_or_default(), "/start")).await?,
         Some(miner_type) => {
-            let config = configuration(&start)?;
+            let config = configuration(&start.config)?;
             let body = json!({ "name": start.name, "type": miner_type, "config": config });
             client.post_json("/miners", &body).await?
         }
@@ -160,8 +184,8 @@ async fn start(common: &Common, start: Start) -> Result<(), Error> {
     Ok(())
 }
 
-fn configuration(start: &Start) -> Result<Map<String, Value>, Error> {
-    let mut config = match &start.config {
+pub(super) fn configuration(given: &ConfigArgs) -> Result<Map<String, Value>, Error> {
+    let mut config = match &given.config {
         None => Map::new(),
         Some(path) => {
             let text = if path.as_os_str() == "-" {
@@ -177,7 +201,7 @@ fn configuration(start: &Start) -> Result<Map<String, Value>, Error> {
                 .map_err(|error| Error::message(format!("{shown} is no JSON object: {error}")))?
         }
     };
-    for set in &start.set {
+    for set in &given.set {
         let (field, value) = set
             .split_once('=')
             .ok_or_else(|| Error::message(format!("--set {set}: write FIELD=VALUE")))?;
