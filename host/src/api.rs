@@ -114,7 +114,7 @@ impl Api {
 
     /// Every route, with the role it needs.
     pub fn router(&self) -> Router {
-        use Role::{Admin, Operate, View};
+        use Role::{Admin, View};
         let routes = Router::new()
             .route("/health", get(system::health))
             .route("/ready", get(system::ready))
@@ -126,60 +126,9 @@ impl Api {
             .route("/audit", needs(Admin, get(audit::list)))
             .route("/tokens", needs(Admin, get(tokens::list).post(tokens::create)))
             .route("/tokens/{id}", needs(Admin, delete(tokens::remove)))
-            .route("/drivers", needs(View, get(drivers::list)))
-            .route("/drivers/{id}", needs(View, get(drivers::one)))
-            .route("/drivers/{id}/clear", needs(Operate, post(drivers::clear)))
-            // Code of a driver runs with the rights of the host's user.
-            .route("/drivers/{id}/trust", needs(Admin, post(drivers::trust)))
-            // Nobody but the driver knows what a request changes.
-            .route(
-                "/drivers/{id}/x/{*path}",
-                needs(View, get(driver_routes::pass_on)).merge(needs(Admin, {
-                    let handler = driver_routes::pass_on;
-                    post(handler).put(handler).patch(handler).delete(handler)
-                })),
-            )
-            .route(
-                "/miners",
-                needs(View, get(miners::list)).merge(needs(Admin, post(miners::create))),
-            )
-            .route("/miners/available", needs(View, get(miners::available)))
-            .route(
-                "/miners/{name}",
-                needs(View, get(miners::one)).merge(needs(Operate, delete(miners::stop))),
-            )
-            .route("/miners/{name}/stats", needs(View, get(miners::stats)))
-            .route("/miners/{name}/hashrate-history", needs(View, get(history::recent)))
-            .route("/history/status", needs(View, get(history::status)))
-            .route("/history/miners", needs(View, get(history::miners)))
-            .route("/history/miners/{name}", needs(View, get(history::miner)))
-            .route("/history/miners/{name}/hashrate", needs(View, get(history::chart)))
-            .route("/history/totals", needs(View, get(history::totals)))
-            .route("/history/totals/hashrate", needs(View, get(history::total)))
-            .route("/history/events", needs(View, get(history::events)))
-            .route("/miners/{name}/logs", needs(View, get(miners::logs)))
-            .route("/miners/{name}/plan", needs(View, get(miners::plan)))
-            .route("/miners/{name}/runs", needs(View, get(miners::runs)))
-            .route("/miners/{name}/start", needs(Operate, post(miners::start)))
-            .route("/miners/{name}/restart", needs(Operate, post(miners::restart)))
-            .route("/miners/{name}/pause", needs(Operate, post(miners::pause)))
-            .route("/miners/{name}/resume", needs(Operate, post(miners::resume)))
-            // The first part of these is a miner type; the router knows one name for it.
-            .route("/miners/{name}/install", needs(Admin, post(programs::install)))
-            .route("/miners/{name}/uninstall", needs(Admin, delete(programs::uninstall)))
-            .route("/miners/{name}/rollback", needs(Admin, post(programs::rollback)))
-            .route("/miners/{name}/versions", needs(View, get(programs::versions)))
-            .route("/incidents", needs(View, get(watchdog::all)))
-            .route("/incidents/{id}", needs(View, get(watchdog::one)))
-            .route("/miners/{name}/incidents", needs(View, get(watchdog::of_miner)))
-            .route("/miners/{name}/maintenance", needs(Operate, post(watchdog::maintenance)))
-            .route(
-                "/miners/{name}/watchdog",
-                needs(View, get(watchdog::options))
-                    .merge(needs(Operate, put(watchdog::set_options))),
-            )
-            // What a console takes can redirect the income.
-            .route("/miners/{name}/stdin", needs(Admin, post(miners::stdin)))
+            .merge(mining())
+            .merge(driving())
+            .merge(past())
             .merge(saved())
             .merge(nodes())
             .fallback(no_route)
@@ -192,6 +141,74 @@ impl Api {
             .layer(from_fn_with_state(self.clone(), gate::check))
             .with_state(self.clone())
     }
+}
+
+/// Miners and their programs.
+fn mining() -> Router<Api> {
+    use Role::{Admin, Operate, View};
+    Router::new()
+        .route("/miners", needs(View, get(miners::list)).merge(needs(Admin, post(miners::create))))
+        .route("/miners/available", needs(View, get(miners::available)))
+        .route(
+            "/miners/{name}",
+            needs(View, get(miners::one)).merge(needs(Operate, delete(miners::stop))),
+        )
+        .route("/miners/{name}/stats", needs(View, get(miners::stats)))
+        .route("/miners/{name}/logs", needs(View, get(miners::logs)))
+        .route("/miners/{name}/plan", needs(View, get(miners::plan)))
+        .route("/miners/{name}/runs", needs(View, get(miners::runs)))
+        .route("/miners/{name}/start", needs(Operate, post(miners::start)))
+        .route("/miners/{name}/restart", needs(Operate, post(miners::restart)))
+        .route("/miners/{name}/pause", needs(Operate, post(miners::pause)))
+        .route("/miners/{name}/resume", needs(Operate, post(miners::resume)))
+        // The first part of these is a miner type; the router knows one name for it.
+        .route("/miners/{name}/install", needs(Admin, post(programs::install)))
+        .route("/miners/{name}/uninstall", needs(Admin, delete(programs::uninstall)))
+        .route("/miners/{name}/rollback", needs(Admin, post(programs::rollback)))
+        .route("/miners/{name}/versions", needs(View, get(programs::versions)))
+        .route("/miners/{name}/maintenance", needs(Operate, post(watchdog::maintenance)))
+        .route(
+            "/miners/{name}/watchdog",
+            needs(View, get(watchdog::options)).merge(needs(Operate, put(watchdog::set_options))),
+        )
+        // What a console takes can redirect the income.
+        .route("/miners/{name}/stdin", needs(Admin, post(miners::stdin)))
+}
+
+/// Drivers, and the routes of their own.
+fn driving() -> Router<Api> {
+    use Role::{Admin, Operate, View};
+    Router::new()
+        .route("/drivers", needs(View, get(drivers::list)))
+        .route("/drivers/{id}", needs(View, get(drivers::one)))
+        .route("/drivers/{id}/clear", needs(Operate, post(drivers::clear)))
+        // Code of a driver runs with the rights of the host's user.
+        .route("/drivers/{id}/trust", needs(Admin, post(drivers::trust)))
+        // Nobody but the driver knows what a request changes.
+        .route(
+            "/drivers/{id}/x/{*path}",
+            needs(View, get(driver_routes::pass_on)).merge(needs(Admin, {
+                let handler = driver_routes::pass_on;
+                post(handler).put(handler).patch(handler).delete(handler)
+            })),
+        )
+}
+
+/// What was: figures, events and incidents.
+fn past() -> Router<Api> {
+    use Role::View;
+    Router::new()
+        .route("/miners/{name}/hashrate-history", needs(View, get(history::recent)))
+        .route("/history/status", needs(View, get(history::status)))
+        .route("/history/miners", needs(View, get(history::miners)))
+        .route("/history/miners/{name}", needs(View, get(history::miner)))
+        .route("/history/miners/{name}/hashrate", needs(View, get(history::chart)))
+        .route("/history/totals", needs(View, get(history::totals)))
+        .route("/history/totals/hashrate", needs(View, get(history::total)))
+        .route("/history/events", needs(View, get(history::events)))
+        .route("/incidents", needs(View, get(watchdog::all)))
+        .route("/incidents/{id}", needs(View, get(watchdog::one)))
+        .route("/miners/{name}/incidents", needs(View, get(watchdog::of_miner)))
 }
 
 /// What is saved for later: profiles, and the wallets and pools that they refer to.

@@ -164,7 +164,7 @@ impl Miners {
         let installations = install::Installations::default();
         let watchdog = watchdog::Watchdog::begin(options.watchdog.clone(), &store).await?;
         let (days, grid) = (options.retention_days, Grid::new(options.stats_interval));
-        let history = History::begin(store.clone(), events.clone(), days, grid).await;
+        let history = History::begin(store.clone(), services.events.clone(), days, grid).await;
         let parts = Parts {
             options,
             store,

@@ -155,7 +155,7 @@ pub(super) async fn run(common: &Common, command: Profile) -> Result<(), Error> 
         Profile::Start { profile, name } => {
             let body = json!({ "name": name });
             let view: MinerView = client.post_json(&path(&profile, "/start"), &body).await?;
-            let pid = view.run.as_ref().map(|run| format!(" (pid {})", run.pid));
+            let pid = view.run.as_ref().and_then(|run| run.pid).map(|pid| format!(" (pid {pid})"));
             done(common, &view, &format!("{}: started{}", view.name, pid.unwrap_or_default()));
             Ok(())
         }
