@@ -23,6 +23,7 @@ mod system;
 mod tokens;
 mod wallets;
 mod watchdog;
+mod web;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -139,7 +140,18 @@ impl Api {
             .layer(from_fn(gate::time_limit))
             .layer(from_fn_with_state(self.clone(), audit::note))
             .layer(from_fn_with_state(self.clone(), gate::check))
+            .merge(self.dashboard())
             .with_state(self.clone())
+    }
+}
+
+impl Api {
+    /// The dashboard's own files, which tell nothing and need no token.
+    fn dashboard(&self) -> Router<Self> {
+        Router::new()
+            .route("/", get(web::index))
+            .route("/web/{*path}", get(web::file))
+            .layer(from_fn_with_state(self.clone(), gate::check_name))
     }
 }
 

@@ -54,6 +54,18 @@ pub(crate) async fn check(
     response
 }
 
+/// Lets a request for the dashboard's own files in when it calls this host by a name of its own.
+pub(crate) async fn check_name(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let mut response = match check_host(request.headers(), request.uri(), &api.0.options) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    response
+}
+
 /// A page of another site can point its own name at this address; it cannot change the name that
 /// the browser then sends.
 fn check_host(headers: &HeaderMap, uri: &Uri, options: &Options) -> Result<(), ApiError> {

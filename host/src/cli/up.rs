@@ -128,6 +128,15 @@ pub(super) fn tell_set_aside(aside: Option<&SetAside>) {
     }
 }
 
+/// What makes a link to the dashboard let its reader in. For a person at a terminal only: what a
+/// service prints is kept in logs. The part after `#` never leaves the browser.
+fn key(app: &App) -> String {
+    if !std::io::stdout().is_terminal() {
+        return String::new();
+    }
+    app.home.token().map(|token| format!("#token={token}")).unwrap_or_default()
+}
+
 fn greet(app: &App, settings: &Settings) {
     tell_set_aside(app.set_aside.as_ref());
     let listed = app.drivers.list();
@@ -137,6 +146,7 @@ fn greet(app: &App, settings: &Settings) {
     println!("adit {} is up", env!("CARGO_PKG_VERSION"));
     println!("  api      http://{}{}", app.address, settings.api.base_path);
     println!("  token    {}", app.home.token_file().display());
+    println!("  pages    http://{}/{}", app.address, key(app));
     println!("  drivers  {loaded} loaded, {refused} refused (adit driver list)");
     println!("  miners   {miners} (adit miner list)");
 }
