@@ -12,6 +12,7 @@ mod exchange;
 mod gate;
 mod history;
 mod json;
+mod live_pools;
 mod miners;
 mod node;
 mod pools;
@@ -183,7 +184,8 @@ fn mining() -> Router<Api> {
             "/miners/{name}/watchdog",
             needs(View, get(watchdog::options)).merge(needs(Operate, put(watchdog::set_options))),
         )
-        // What a console takes can redirect the income.
+        // What a console takes can redirect the income, and so can pools.
+        .route("/miners/{name}/pools", needs(Admin, post(live_pools::set)))
         .route("/miners/{name}/stdin", needs(Admin, post(miners::stdin)))
 }
 

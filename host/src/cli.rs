@@ -10,6 +10,7 @@ mod miner;
 mod node;
 mod peer;
 mod pool;
+mod pools;
 mod profile;
 mod program;
 mod remote;

@@ -3,6 +3,7 @@
 //! Owns the miners under management. Knows nothing of HTTP or of the command line.
 
 mod collector;
+mod command;
 mod device;
 mod error;
 mod events;
@@ -21,6 +22,7 @@ mod profiles;
 mod programs;
 mod record;
 mod recover;
+mod secrets;
 mod services;
 mod supervisor;
 mod talk;
@@ -39,6 +41,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use command::Outcome;
 pub use error::Error;
 pub use events::{Events, Heard, Published, Subscription};
 pub use history::{Drawn, History, HistoryStatus};

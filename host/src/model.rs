@@ -1,6 +1,7 @@
 //! Plain data and pure rules: what the parts of the host agree on. No I/O, no clocks.
 
 pub mod access;
+pub mod command;
 pub mod device;
 pub mod event;
 pub mod history;

@@ -158,6 +158,12 @@ pub enum Observation {
         /// One sentence.
         message: String,
     },
+    /// Something that holds for the whole run: it mines, but worse than it could. Shown until the
+    /// run ends, unless there is an error. Text from outside: show, never trust.
+    Warning {
+        /// One sentence.
+        message: String,
+    },
     /// An observation of a kind that this version does not know.
     #[serde(other)]
     Unknown,

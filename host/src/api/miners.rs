@@ -18,7 +18,7 @@ use crate::{
         body::{Body, Parameters, Segment},
         error::ApiError,
     },
-    miners::{LogPage, NewMiner},
+    miners::{LogPage, NewMiner, Outcome},
     model::{
         miner::MinerView,
         name::{DriverId, MinerName},
@@ -264,19 +264,18 @@ pub(crate) async fn pause(
     State(api): State<Api>,
     Segment(name): Segment,
 ) -> Result<Json<Value>, ApiError> {
-    command(&api, &name, "pause").await?;
-    Ok(Json(json!({ "status": "paused" })))
+    command(&api, &name, "pause", "paused").await
 }
 
 pub(crate) async fn resume(
     State(api): State<Api>,
     Segment(name): Segment,
 ) -> Result<Json<Value>, ApiError> {
-    command(&api, &name, "resume").await?;
-    Ok(Json(json!({ "status": "resumed" })))
+    command(&api, &name, "resume", "resumed").await
 }
 
-async fn command(api: &Api, miner: &str, name: &str) -> Result<(), ApiError> {
+async fn command(api: &Api, miner: &str, name: &str, done: &str) -> Result<Json<Value>, ApiError> {
     let command = Command { name: name.to_owned(), params: Value::Null };
-    Ok(api.0.miners.command(miner, command).await?)
+    let verified = api.0.miners.command(miner, command).await? == Outcome::Verified;
+    Ok(Json(json!({ "status": if verified { done } else { "sent" }, "verified": verified })))
 }

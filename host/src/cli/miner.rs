@@ -10,7 +10,7 @@ use crate::{
     cli::{
         Common, Error,
         client::{self, Client, segment},
-        show,
+        pools, show,
     },
     miners::LogPage,
     model::miner::{MinerView, RunView},
@@ -69,6 +69,8 @@ pub(super) enum Miner {
         /// Its name
         name: String,
     },
+    /// Change the pools of a miner that runs, until it is started again
+    Pools(pools::Pools),
     /// Have a miner go on
     Resume {
         /// Its name
@@ -136,6 +138,7 @@ pub(super) async fn run(common: &Common, command: Miner) -> Result<(), Error> {
         }
         Miner::Restart { name } => simple(common, &name, "/restart").await,
         Miner::Pause { name } => simple(common, &name, "/pause").await,
+        Miner::Pools(pools) => pools::run(common, pools).await,
         Miner::Resume { name } => simple(common, &name, "/resume").await,
     }
 }
@@ -201,7 +204,13 @@ pub(super) fn configuration(given: &ConfigArgs) -> Result<Map<String, Value>, Er
                 .map_err(|error| Error::message(format!("{shown} is no JSON object: {error}")))?
         }
     };
-    for set in &given.set {
+    set_fields(&mut config, &given.set)?;
+    Ok(config)
+}
+
+/// Sets fields that were given as `FIELD=VALUE`.
+pub(super) fn set_fields(config: &mut Map<String, Value>, set: &[String]) -> Result<(), Error> {
+    for set in set {
         let (field, value) = set
             .split_once('=')
             .ok_or_else(|| Error::message(format!("--set {set}: write FIELD=VALUE")))?;
@@ -209,7 +218,7 @@ pub(super) fn configuration(given: &ConfigArgs) -> Result<Map<String, Value>, Er
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         config.insert(field.to_owned(), value);
     }
-    Ok(config)
+    Ok(())
 }
 
 async fn list(common: &Common) -> Result<(), Error> {

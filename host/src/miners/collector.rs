@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use adit_plugin_api::{ErrorKind, Launch, PerformanceMetrics, Phase, Probe};
+use adit_plugin_api::{ErrorKind, Launch, Observation, PerformanceMetrics, Phase, Probe};
 use serde_json::json;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         Parts,
         figures::{Figures, SharedFigures},
         probe::Reach,
+        secrets::Secrets,
         tell::ToldPool,
     },
     model::{
@@ -38,6 +39,7 @@ pub(crate) struct Collector {
     log: Log,
     reach: Reach,
     figures: SharedFigures,
+    secrets: Secrets,
     /// Held for moments, never across an await.
     seen: Mutex<Seen>,
     is_reading: AtomicBool,
@@ -87,12 +89,12 @@ impl Collector {
     /// A collector for a run whose output begins at `cursor`.
     pub(crate) fn new(
         parts: Arc<Parts>,
-        miner: MinerName,
-        driver: DriverId,
+        (miner, driver): (MinerName, DriverId),
         launch: Arc<Launch>,
         reach: Reach,
         cursor: Cursor,
         figures: SharedFigures,
+        secrets: Secrets,
     ) -> Self {
         let log = parts.keepers.log(&miner);
         Self {
@@ -103,6 +105,7 @@ impl Collector {
             log,
             reach,
             figures,
+            secrets,
             seen: Mutex::new(Seen {
                 cursor,
                 probes: None,
@@ -214,17 +217,31 @@ impl Turn {
         let mut seen = collector.seen();
         let before: Option<Phase> = seen.sightings.phase();
         seen.sightings.see_lines(count);
+        let told = seen.sightings.error().map(str::to_owned);
+        let mut complaint = None;
         match observations {
             Ok(observations) => {
                 seen.output_failure = None;
                 let now = jiff::Timestamp::now().as_second();
                 for observation in observations {
+                    let observation = collector.secrets.mask(observation);
+                    if let Observation::Error { message } | Observation::Warning { message } =
+                        &observation
+                    {
+                        complaint = Some(message.clone());
+                    }
                     seen.sightings.see(observation, now);
                 }
             }
             Err(error) => seen.output_failure = Some(error.to_string()),
         }
         collector.show(&mut seen);
+        // A pool that is tried again and again is told once.
+        if let Some(error) = complaint.filter(|it| told.as_ref() != Some(it)) {
+            let (name, driver) = (&collector.miner, &collector.driver);
+            let data = json!({ "name": name, "minerType": driver, "error": error });
+            collector.parts.events.publish("miner.error", data);
+        }
         seen.sightings.phase() != before
     }
 
@@ -233,7 +250,7 @@ impl Turn {
         let collector = &self.collector;
         let mut silence = None;
         let (metrics, failure) = match collector.figures_from_api().await {
-            Ok(metrics) => (metrics, None),
+            Ok(metrics) => (metrics.map(|it| collector.secrets.mask_figures(it)), None),
             Err(CallError::Refused { kind, message, .. }) if kind != ErrorKind::Failed => {
                 // The program does not answer yet, or not any more: what it said before is no news.
                 tracing::debug!(miner = %collector.miner, message, "no figures from the API");

@@ -207,13 +207,14 @@ pub(crate) fn random_token() -> String {
 }
 
 /// Carries a plan out. When this returns an error no process of the run lives, unless its keeper
-/// does not answer, which shows when looking.
+/// does not answer, which shows when looking. `None`: the program has ended already, and looking
+/// tells how.
 pub(crate) async fn carry_out(
     parts: &Parts,
     row: &MinerRow,
     planned: &Planned,
     now_ms: i64,
-) -> Result<Hold, Error> {
+) -> Result<Option<Hold>, Error> {
     let folder = parts.folder(&row.name);
     prepare(&folder, planned).map_err(|source| Error::Io {
         what: format!("prepare the folder {}", planned.launch().run_dir.display()),
@@ -235,13 +236,13 @@ pub(crate) async fn carry_out(
     match &planned.work {
         Work::Program(plan, stop) => {
             let run = parts.keepers.launch(&spec(row, planned, plan, stop)).await?;
-            let status = run.status().await?;
-            Ok(Hold::Program(run, Box::new(status)))
+            let status = run.status().await.ok();
+            Ok(status.map(|status| Hold::Program(run, Box::new(status))))
         }
         Work::Device(plan) => {
             let (prober, run) = (&parts.prober, planned.run());
             let device = DeviceRun::begin(prober, &row.name, &folder, run, plan, now_ms).await?;
-            Ok(Hold::Device(device))
+            Ok(Some(Hold::Device(device)))
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use adit_plugin_api::{Launch, Phase};
 
 use crate::{
-    miners::{figures::SharedFigures, hold::Hold, record::Record},
+    miners::{figures::SharedFigures, hold::Hold, record::Record, secrets::Secrets},
     model::{
         miner::{Desired, MinerView, RunView},
         plan::PlanView,
@@ -23,13 +23,17 @@ pub(crate) struct Live {
     pub(crate) launch: Option<Arc<Launch>>,
     pub(crate) plan: Option<Arc<PlanView>>,
     /// What must not be shown of its output.
-    pub(crate) secrets: Arc<[String]>,
+    pub(crate) secrets: Secrets,
     pub(crate) figures: SharedFigures,
 }
 
 impl Live {
-    pub(crate) fn new(hold: Hold, record: Option<Record>, figures: SharedFigures) -> Self {
-        let secrets = record.as_ref().map(|it| it.secrets.as_slice().into()).unwrap_or_default();
+    pub(crate) fn new(
+        hold: Hold,
+        record: Option<Record>,
+        figures: SharedFigures,
+        secrets: Secrets,
+    ) -> Self {
         let (launch, plan) = record.map(|it| (Arc::new(it.launch), Arc::new(it.plan))).unzip();
         Self { hold, launch, plan, secrets, figures }
     }

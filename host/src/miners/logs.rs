@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     keepers::log::{Cursor, Log},
-    miners::{Error, Miners},
+    miners::{Error, Miners, secrets::Secrets},
     model::plan,
 };
 
@@ -77,11 +77,17 @@ impl Miners {
     async fn log(&self, name: &str) -> Result<(Log, Arc<[String]>), Error> {
         let member = self.member(name)?;
         let live = member.status.borrow().live.clone();
-        let mut secrets: Arc<[String]> = Arc::default();
-        if let Some((live, _)) = live {
-            live.hold.flush().await;
-            secrets = live.secrets;
-        }
+        let secrets = match live {
+            Some((live, _)) => {
+                live.hold.flush().await;
+                live.secrets.get()
+            }
+            // What the last run printed is still there.
+            None => {
+                let folder = self.0.parts.folder(&member.row.name);
+                blocking(move || Ok(Secrets::left(&folder).get())).await?
+            }
+        };
         Ok((self.0.parts.keepers.log(&member.row.name), secrets))
     }
 }

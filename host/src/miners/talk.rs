@@ -1,6 +1,4 @@
-//! Talking to running miners: stdin and commands.
-
-use adit_plugin_api::Command;
+//! Talking to running miners: what is typed at them.
 
 use crate::miners::{Error, Miners, live::Live};
 
@@ -20,30 +18,8 @@ impl Miners {
         live.hold.stdin(input).await
     }
 
-    /// Has a running miner carry out a command, such as `pause`.
-    ///
-    /// # Errors
-    /// [`Error::NoMiner`], [`Error::NotRunning`], when the driver does not know the command, or
-    /// when the program does not do it.
-    pub async fn command(&self, name: &str, command: Command) -> Result<(), Error> {
-        let (live, driver) = self.live(name)?;
-        let member = self.member(name)?;
-        let launch =
-            live.launch.clone().ok_or_else(|| Error::UnknownLaunch(member.row.name.clone()))?;
-        let parts = &self.0.parts;
-        let instance = parts.driver(&driver)?.instance(Some(&member.row.name)).await?;
-        let plan =
-            instance.command(command.clone(), adit_plugin_api::Launch::clone(&launch)).await?;
-        if plan.steps.is_empty() {
-            return Err(Error::Command(format!("the driver plans nothing for {}", command.name)));
-        }
-        for step in &plan.steps {
-            live.hold.tell(&parts.prober, step).await?;
-        }
-        Ok(())
-    }
-
-    fn live(&self, name: &str) -> Result<(Live, crate::model::name::DriverId), Error> {
+    /// The run of a miner, and its driver.
+    pub(super) fn live(&self, name: &str) -> Result<(Live, crate::model::name::DriverId), Error> {
         let member = self.member(name)?;
         let live = member.status.borrow().live.clone();
         let (live, _) = live.ok_or_else(|| Error::NotRunning(member.row.name.clone()))?;

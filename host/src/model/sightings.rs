@@ -15,6 +15,7 @@ pub struct Sightings {
     pool: Option<PoolMetrics>,
     error: Option<String>,
     signs: Signs,
+    warning: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -43,6 +44,7 @@ impl Sightings {
                 self.pool = Some(pool);
             }
             Observation::Error { message } => self.error = Some(message),
+            Observation::Warning { message } => self.warning = Some(message),
             _ => {}
         }
     }
@@ -78,10 +80,10 @@ impl Sightings {
         self.phase
     }
 
-    /// The last error in the output, unless a pool or a share showed since that it is over. Text
-    /// from outside.
+    /// The last error in the output, unless a pool or a share showed since that it is over; else
+    /// the last warning. Text from outside.
     pub fn error(&self) -> Option<&str> {
-        self.error.as_deref()
+        self.error.as_deref().or(self.warning.as_deref())
     }
 
     /// The figures of the program's API, completed by the output: the API is believed, the output
@@ -196,6 +198,16 @@ mod tests {
         assert_eq!((pool.url.as_str(), pool.connected), ("b:1", Some(false)));
         let pool = seen("b:1", false).complete(api("a:1", Some(true))).pool.unwrap();
         assert_eq!((pool.url.as_str(), pool.difficulty), ("a:1", None));
+    }
+
+    #[test]
+    fn a_warning_stays_and_gives_way_to_errors() {
+        let warning = || Observation::Warning { message: "no huge pages".to_owned() };
+        let error = || Observation::Error { message: "end of file".to_owned() };
+        let share = || Observation::Share { result: ShareResult::Accepted };
+        assert_eq!(seen([warning(), share()]).error(), Some("no huge pages"));
+        assert_eq!(seen([error(), warning()]).error(), Some("end of file"));
+        assert_eq!(seen([warning(), error(), share()]).error(), Some("no huge pages"));
     }
 
     #[test]

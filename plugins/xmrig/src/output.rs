@@ -29,6 +29,8 @@ struct State {
     shares: Shares,
     no_huge_pages_wanted: bool,
     light_mode_wanted: bool,
+    /// The pool that has just refused something; most then end the connection too.
+    refused_by: Option<String>,
 }
 
 impl Reader {
@@ -42,7 +44,7 @@ impl Reader {
 impl State {
     fn observe(&mut self, line: &str) -> Vec<Observation> {
         match line::split(line) {
-            Line::Tagged("net", text) => net::observe(text),
+            Line::Tagged("net", text) => self.net(text),
             Line::Tagged("miner", text) => miner(text),
             Line::Tagged("randomx", text) => self.randomx(text),
             Line::Tagged("cpu" | "opencl" | "nvidia", text) => self.backend(text),
@@ -53,6 +55,19 @@ impl State {
             }
             Line::Bare(text) => self.bare(text),
         }
+    }
+
+    /// That a pool ends the connection after a refusal is no news: the refusal is what counts.
+    fn net(&mut self, text: &str) -> Vec<Observation> {
+        let mut seen = net::observe(text);
+        let (url, what) = text.split_once(' ').unwrap_or((text, ""));
+        let before = self.refused_by.take();
+        if what.starts_with("error: \"") {
+            self.refused_by = Some(cut(url));
+        } else if what.starts_with("read error: ") && before == Some(cut(url)) {
+            seen.retain(|it| !matches!(it, Observation::Error { .. }));
+        }
+        seen
     }
 
     fn bare(&mut self, text: &str) -> Vec<Observation> {
@@ -110,7 +125,7 @@ impl State {
             _ => None,
         };
         match complaint {
-            Some(message) => vec![error(message)],
+            Some(message) => vec![warning(message)],
             None => self.pages(text).into_iter().chain([Observation::Progress]).collect(),
         }
     }
@@ -148,7 +163,7 @@ impl State {
         if got >= wanted || self.no_huge_pages_wanted {
             return None;
         }
-        Some(error(&format!(
+        Some(warning(&format!(
             "XMRig got {got} of {wanted} huge pages and mines slower: run sysctl -w \
              vm.nr_hugepages=1280 as root and restart the miner, or set hugePages to false"
         )))
@@ -159,9 +174,14 @@ fn error(message: &str) -> Observation {
     Observation::Error { message: message.to_owned() }
 }
 
+/// What holds until the end of the run.
+fn warning(message: &str) -> Observation {
+    Observation::Warning { message: message.to_owned() }
+}
+
 /// XMRig does not try again, whatever happens to the port.
 fn no_api(why: &str) -> Observation {
-    error(&format!(
+    warning(&format!(
         "XMRig could not open its API ({}): its figures come from its output only; restart the \
          miner, which then gets another port",
         cut(why)
@@ -209,7 +229,7 @@ fn hashrate(rates: &str) -> Option<f64> {
 
 fn msr(text: &str) -> Vec<Observation> {
     if text.starts_with("FAILED TO APPLY MSR MOD") {
-        return vec![error(
+        return vec![warning(
             "XMRig could not tune the processor's registers and mines slower: run adit as root \
              with the kernel module msr, or set msr to false",
         )];

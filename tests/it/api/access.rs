@@ -68,6 +68,7 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("POST", "/miners/{name}/maintenance", OPERATE, 400),
     ("GET", "/miners/{name}/watchdog", VIEW, 404),
     ("PUT", "/miners/{name}/watchdog", OPERATE, 400),
+    ("POST", "/miners/{name}/pools", ADMIN, 400),
     ("POST", "/miners/{name}/stdin", ADMIN, 400),
     ("POST", "/miners/{name}/install", ADMIN, 400),
     ("DELETE", "/miners/{name}/uninstall", ADMIN, 404),

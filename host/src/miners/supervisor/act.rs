@@ -17,10 +17,11 @@ use crate::{
         live::Live,
         profiles::apply::Applied,
         record::Record,
+        secrets::Secrets,
         supervisor::{Connected, REPLAY_BYTES, State, Supervisor, Waiting},
         words::{self, Ending},
     },
-    model::{miner::Desired, reconcile::Action, restart::Next, run::ExitRecord},
+    model::{miner::Desired, plan, reconcile::Action, restart::Next, run::ExitRecord},
 };
 
 impl Supervisor {
@@ -144,11 +145,13 @@ impl Supervisor {
         let (stopping, reach) = (hold.is_stopping(), hold.reach());
         let waiter = hold.clone();
         let ended = tokio::spawn(async move { waiter.wait().await });
-        let live = Live::new(hold, record, figures.clone());
+        let planned = record.as_ref().map_or(&[][..], |record| record.secrets.as_slice());
+        let secrets = Secrets::of(hold.id(), &self.parts.folder(&self.row.name), planned);
+        let live = Live::new(hold, record, figures.clone(), secrets.clone());
         let watched = live.launch.clone().map(|launch| {
             let (parts, row) = (Arc::clone(&self.parts), &self.row);
-            let (name, driver) = (row.name.clone(), row.driver.clone());
-            let collector = Collector::new(parts, name, driver, launch, reach, begin, figures);
+            let who = (row.name.clone(), row.driver.clone());
+            let collector = Collector::new(parts, who, launch, reach, begin, figures, secrets);
             self.parts.ticker.watch(collector)
         });
         self.waiting = None;
@@ -204,6 +207,8 @@ impl Supervisor {
                 return Err(error);
             }
         };
+        // A program may have ended already: looking tells how, and that is no failure to start it.
+        let Some(hold) = hold else { return Ok(()) };
         let pid = hold.pids().map(|(program, _)| program);
         tracing::info!(miner = %self.row.name, pid, "started the miner");
         self.tell("miner.started", hold.told());
@@ -291,6 +296,8 @@ impl Supervisor {
             Next::Failed(retry) => {
                 let last_words = self.parts.keepers.log(&self.row.name).tail(3).unwrap_or_default();
                 let reason = words::crash_loop(&self.row.restart, &cause, &last_words);
+                let secrets = Secrets::left(&self.parts.folder(&self.row.name));
+                let reason = plan::mask(&reason, &secrets.get());
                 tracing::error!(miner = %self.row.name, reason, "the miner failed");
                 self.tell("miner.error", json!({ "error": reason }));
                 self.wait(Phase::Failed, reason, retry);

@@ -130,7 +130,7 @@ impl Miners {
         let pools = launch::pools(parts, &member.row).await;
         let command = Command { name: SET_POOLS.to_owned(), params: json!({ "pools": pools }) };
         match self.command(name.as_str(), command).await {
-            Ok(()) => true,
+            Ok(_) => true,
             Err(error) => {
                 tracing::info!(miner = %name, %error, "cannot change the pool of the run; restarting");
                 false
@@ -204,7 +204,7 @@ impl Miners {
             run: live.hold.id().to_string(),
             cause: finding.cause,
             action,
-            summary: plan::mask(summary, &live.secrets),
+            summary: plan::mask(summary, &live.secrets.get()),
         };
         let limits = self.0.parts.watchdog.settings.incidents;
         match self.0.parts.store.add_incident(incident, evidence, limits).await {
@@ -227,7 +227,7 @@ impl Miners {
             Err(_) => (Vec::new(), Some("the log was not read: the host ends".to_owned())),
         };
         let shown = |line: &String| {
-            let masked = plan::mask(line, &live.secrets);
+            let masked = plan::mask(line, &live.secrets.get());
             masked.chars().take(LINE_CHARS).collect()
         };
         let mut looks = Vec::new();
@@ -236,7 +236,7 @@ impl Miners {
             // A driver may put anything there.
             look.metrics.extra_data.clear();
             if let Some(error) = look.metrics.pool.as_mut().and_then(|pool| pool.error.as_mut()) {
-                *error = plan::mask(error, &live.secrets);
+                *error = plan::mask(error, &live.secrets.get());
             }
         }
         let signals = finding.signals.clone();

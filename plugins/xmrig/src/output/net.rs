@@ -106,6 +106,10 @@ fn complain(url: &str, what: &str) -> Option<Vec<Observation>> {
         .strip_prefix("unsupported algorithm \"")
         .or_else(|| what.strip_prefix("incompatible/disabled algorithm \""))
         .and_then(|rest| rest.strip_suffix("\" detected, reconnect"));
+    if what == "login error code: 6" {
+        // It follows a line that names the algorithm, and says less.
+        return Some(vec![Observation::Progress]);
+    }
     let message = if let Some(name) = algorithm {
         format!(
             "the pool {shown} sends jobs for {}, which this XMRig cannot mine: choose another pool \

@@ -15,7 +15,7 @@ fn errors(texts: &[&str]) -> Vec<String> {
     let lines: Vec<String> = texts.iter().map(|text| line(text)).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let message = |seen| match seen {
-        Observation::Error { message } => Some(message),
+        Observation::Error { message } | Observation::Warning { message } => Some(message),
         _ => None,
     };
     observe(&lines).into_iter().filter_map(message).collect()
@@ -45,7 +45,7 @@ fn each_trouble_is_told_in_one_sentence() {
             "net      p.example:1 incompatible/disabled algorithm \"rx/0\" detected, reconnect",
             "sends jobs for rx/0",
         ),
-        ("net      p.example:1 login error code: 6", "cannot read (code 6)"),
+        ("net      p.example:1 login error code: 4", "cannot read (code 4)"),
         (
             "net      p.example:1 unknown algorithm, make sure you set \"algo\" or \"coin\" option",
             "write it into algo",
@@ -220,4 +220,23 @@ fn garbage_says_nothing_and_does_no_harm() {
             assert!(!message.contains(char::is_control), "{message:?}");
         }
     }
+}
+
+#[test]
+fn a_refusal_counts_more_than_the_end_of_the_connection_after_it() {
+    let refusal = line("net      p.example:1 error: \"Invalid address\", code: -1");
+    let end = |url: &str| line(&format!("net      {url} read error: \"end of file\""));
+    let told = |lines: &[&str]| {
+        let seen = observe(lines);
+        let is_told = |it: &&Observation| matches!(it, Observation::Error { .. });
+        seen.iter().filter(is_told).count()
+    };
+    assert_eq!(told(&[&refusal, &end("p.example:1")]), 1);
+    assert_eq!(told(&[&refusal, &end("p.example:1"), &end("p.example:1")]), 2);
+    assert_eq!(told(&[&refusal, &end("other.example:1")]), 2);
+    // Of the two lines about an algorithm the one that names it counts.
+    let algorithm =
+        line("net      p.example:1 unsupported algorithm \"foo/1\" detected, reconnect");
+    let code = line("net      p.example:1 login error code: 6");
+    assert_eq!(told(&[&algorithm, &code]), 1);
 }

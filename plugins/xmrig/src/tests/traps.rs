@@ -16,7 +16,7 @@ fn observe(lines: &[&str]) -> Vec<Observation> {
 
 fn errors(lines: &[&str]) -> Vec<String> {
     let message = |seen| match seen {
-        Observation::Error { message } => Some(message),
+        Observation::Error { message } | Observation::Warning { message } => Some(message),
         _ => None,
     };
     observe(lines).into_iter().filter_map(message).collect()

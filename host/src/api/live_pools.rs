@@ -1,0 +1,50 @@
+//! `/miners/{name}/pools`: other pools for a miner that runs.
+
+use adit_plugin_api::Command;
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    api::{
+        Api,
+        body::{Body, Segment},
+        error::ApiError,
+    },
+    miners::Outcome,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PoolsBody {
+    /// As in the configuration of the miner's type; the first is tried first.
+    pools: Vec<Map<String, Value>>,
+}
+
+/// Changes the pools until the end of the run. Nothing of the body is repeated in the answer.
+pub(crate) async fn set(
+    State(api): State<Api>,
+    Segment(name): Segment,
+    Body(body): Body<PoolsBody>,
+) -> Result<Response, ApiError> {
+    let params = json!({ "pools": body.pools });
+    let command = Command { name: "set-pools".to_owned(), params };
+    let (status, answer) = match api.0.miners.command(&name, command).await? {
+        Outcome::Verified => (StatusCode::OK, json!({ "status": "connected", "verified": true })),
+        Outcome::Sent => (StatusCode::ACCEPTED, json!({ "status": "sent", "verified": false })),
+        Outcome::Pending(instead) => {
+            let reason = format!(
+                "the miner took the new pools, but {instead}: check their addresses and what the \
+                 miner prints"
+            );
+            let answer = json!({ "status": "pending", "verified": false, "reason": reason });
+            (StatusCode::ACCEPTED, answer)
+        }
+    };
+    Ok((status, Json(answer)).into_response())
+}
