@@ -9,6 +9,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::net::TcpListener;
@@ -138,7 +139,10 @@ impl App {
         let drivers = load_drivers(settings, &home, &services, &exe).await;
         let options = miners::Options {
             root: home.miners(),
-            programs: Programs::standard(settings.programs.clone(), &exe, releases),
+            programs: Programs {
+                signers: settings.releases.signers.clone(),
+                ..Programs::standard(settings.programs.clone(), &exe, releases)
+            },
             worker: worker.clone(),
             stats_interval: settings.stats_interval(),
             output_interval: settings.output_interval(),
@@ -191,9 +195,21 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 fn open_releases(settings: &Settings, home: &Home) -> Result<Releases, Error> {
-    let settings::ReleaseSettings { api, downloads, keys, hosts } = settings.releases.clone();
+    let settings::ReleaseSettings {
+        api,
+        downloads,
+        keys,
+        hosts,
+        signers: _,
+        stall_ms,
+        retry_pause_ms,
+    } = settings.releases.clone();
     let sources = Sources { api, downloads, keys, hosts };
-    let limits = releases::Limits::default();
+    let limits = releases::Limits {
+        stall: Duration::from_millis(stall_ms),
+        retry_pause: Duration::from_millis(retry_pause_ms),
+        ..releases::Limits::default()
+    };
     Ok(Releases::new(releases::Options { root: home.programs(), sources, limits })?)
 }
 

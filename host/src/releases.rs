@@ -128,6 +128,9 @@ pub struct Version {
     pub proven: Proven,
     /// When it was installed.
     pub installed_at: Timestamp,
+    /// Files that came with it and were removed, such as a configuration that mines for others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<PathBuf>,
 }
 
 /// The installed programs. Cheap to clone.
@@ -251,6 +254,7 @@ fn version(shelf: &Shelf, record: &Record) -> Version {
         sha256: record.sha256.clone(),
         proven: record.proven.clone(),
         installed_at: record.installed_at,
+        removed: record.removed.clone(),
     }
 }
 

@@ -80,6 +80,14 @@ pub struct ReleaseSettings {
     pub keys: String,
     /// Further hosts that redirects and addresses of keys may name.
     pub hosts: Vec<String>,
+    /// Fingerprint of the key that signs at a mirror of the operator's own, by miner type, in place
+    /// of the publisher's.
+    pub signers: BTreeMap<DriverId, String>,
+    /// Longest silence of a server, in milliseconds.
+    pub stall_ms: u64,
+    /// Pause before the first retry of a download, in milliseconds; it doubles with each fruitless
+    /// one.
+    pub retry_pause_ms: u64,
 }
 
 /// How miners are watched.
@@ -125,7 +133,8 @@ impl Default for ApiSettings {
 impl Default for ReleaseSettings {
     fn default() -> Self {
         let Sources { api, downloads, keys, hosts } = Sources::default();
-        Self { api, downloads, keys, hosts }
+        let (signers, stall_ms, retry_pause_ms) = (BTreeMap::new(), 30_000, 1_000);
+        Self { api, downloads, keys, hosts, signers, stall_ms, retry_pause_ms }
     }
 }
 
@@ -212,9 +221,20 @@ impl Settings {
         if self.state_dir.to_str().is_none() {
             return wrong("state_dir: use a path that is UTF-8".to_owned());
         }
+        for (miner_type, signer) in &self.releases.signers {
+            let digits = signer.chars().filter(|it| !it.is_whitespace());
+            if digits.clone().count() != 40 || !digits.clone().all(|it| it.is_ascii_hexdigit()) {
+                return wrong(format!(
+                    "releases.signers.{miner_type}: write the 40 hex digits of the fingerprint of \
+                     the key that signs at your mirror"
+                ));
+            }
+        }
         for (name, value, least, most) in [
             ("miners.stats_interval_ms", self.miners.stats_interval_ms, 100, 3_600_000),
             ("miners.output_interval_ms", self.miners.output_interval_ms, 50, 60_000),
+            ("releases.stall_ms", self.releases.stall_ms, 100, 600_000),
+            ("releases.retry_pause_ms", self.releases.retry_pause_ms, 10, 60_000),
         ] {
             if !(least..=most).contains(&value) {
                 return wrong(format!("{name} {value}: write {least} to {most}"));
@@ -309,6 +329,7 @@ mod tests {
             ("[programs]\n'../x' = '/bin/x'", "is not usable"),
             ("[watchdog]\nzero_s = 0", "watchdog.zero_s: write 1 to"),
             ("[history]\nretention_days = 9999", "or 0 to turn the history off"),
+            ("[releases.signers]\nxmrig = '9AC4'", "write the 40 hex digits"),
             ("= 3", "are not usable"),
         ] {
             let error = parse(text).unwrap_err();

@@ -40,6 +40,7 @@ pub(crate) async fn install(
         "sha256": version.sha256,
         "changed": outcome != Outcome::Unchanged,
         "downloaded": outcome == Outcome::Installed,
+        "removed": version.removed,
     })))
 }
 

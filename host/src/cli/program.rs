@@ -92,6 +92,9 @@ pub(super) async fn install(common: &Common, install: Install) -> Result<(), Err
     let done =
         if answer["changed"] == json!(false) { "was installed already" } else { "installed" };
     println!("{} {} {done}: {}", show::plain(name), text("version"), text("path"));
+    for removed in answer["removed"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        println!("  {} came with it and was removed", show::plain(removed));
+    }
     if answer["proven"]["by"] == "firstUse" {
         println!("  its publisher signs nothing; SHA-256 {} is now recorded", text("sha256"));
     }
@@ -116,6 +119,7 @@ async fn follow(client: &Client, name: &str, bar: &Bar) -> Result<Value, Error> 
                     "sha256": active.sha256,
                     "changed": true,
                     "downloaded": true,
+                    "removed": active.removed,
                 }));
             }
         }

@@ -4,19 +4,24 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use adit_plugin_api::{InstallPlan, ReleasePlan, Target};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
     drivers::handle::Driver,
     keepers::Keepers,
-    miners::{Error, Miners},
+    miners::{Error, Miners, events::Events},
     model::name::DriverId,
     releases::{self, LocalFile, Outcome, Progress, Trial, Version},
 };
+
+/// Time between two events about the bytes of a download.
+const TELL_BYTES: Duration = Duration::from_millis(500);
 
 /// What to install.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +81,10 @@ impl Miners {
         let (miners, ending) = (self.clone(), self.0.ending.clone());
         let work = async move {
             tokio::select! {
-                done = miners.install_now(&driver, install) => done,
+                done = miners.install_now(&driver, install) => {
+                    miners.tell_installed(driver.id(), &done);
+                    done
+                }
                 () = ending.cancelled() => Err(Error::ShuttingDown),
             }
         };
@@ -92,7 +100,8 @@ impl Miners {
         if install.file.is_none() && install.sha256.is_some() {
             return Err(Error::Invalid("sha256: it belongs to a file; give file too".to_owned()));
         }
-        let plan = release_plan(driver, install.version.clone()).await?;
+        let signer = parts.options.programs.signers.get(driver.id());
+        let plan = release_plan(driver, install.version.clone(), signer).await?;
         let releases = &parts.options.programs.releases;
         let progress = watch::Sender::new(Progress::default());
         let trial = trial(driver);
@@ -104,6 +113,11 @@ impl Miners {
             current.insert(driver.id().clone(), Current::UnderWay(progress.subscribe()));
         }
         let mut noted = Noted { miners: self, driver: driver.id(), failed: None };
+        let telling = tokio::spawn(tell_progress(
+            parts.events.clone(),
+            driver.id().clone(),
+            progress.subscribe(),
+        ));
         let done = match install.file {
             None => {
                 let version = install.version.as_deref();
@@ -116,11 +130,38 @@ impl Miners {
             }
         };
         noted.failed = done.as_ref().err().map(ToString::to_string);
+        // All progress is told before the end is.
+        drop(progress);
+        telling.await.ok();
         if let Ok((version, outcome)) = &done {
             tracing::info!(driver = %driver.id(), version = version.version, ?outcome,
                 proven = %version.proven, "a program was installed");
         }
         Ok(done?)
+    }
+
+    /// Publishes how an installation ended. What did not begin is for who asked only.
+    fn tell_installed(&self, id: &DriverId, done: &Result<(Version, Outcome), Error>) {
+        let events = &self.0.parts.events;
+        match done {
+            Ok((version, outcome)) => events.publish(
+                "install.done",
+                json!({
+                    "minerType": id,
+                    "version": version.version,
+                    "path": version.path,
+                    "proven": version.proven,
+                    "sha256": version.sha256,
+                    "changed": *outcome != Outcome::Unchanged,
+                    "removed": version.removed,
+                }),
+            ),
+            Err(Error::Invalid(_) | Error::Release(releases::Error::Busy(_))) => {}
+            Err(error) => {
+                let data = json!({ "minerType": id, "error": error.to_string() });
+                events.publish("install.failed", data);
+            }
+        }
     }
 
     /// What is installed of a miner type.
@@ -220,7 +261,31 @@ impl Drop for Noted<'_> {
     }
 }
 
-async fn release_plan(driver: &Driver, version: Option<String>) -> Result<ReleasePlan, Error> {
+/// Publishes how far an installation is: every step, and the download a few times a second.
+async fn tell_progress(events: Events, id: DriverId, mut progress: watch::Receiver<Progress>) {
+    loop {
+        let now = progress.borrow_and_update().clone();
+        let mut data = serde_json::to_value(&now).unwrap_or_default();
+        data["minerType"] = json!(id);
+        events.publish("install.progress", data);
+        let next = progress.wait_for(|it| it.step != now.step);
+        // A step is told at once, bytes when some time has passed.
+        if let Ok(Err(_)) = tokio::time::timeout(TELL_BYTES, next).await {
+            return;
+        }
+        if progress.has_changed().is_ok_and(|changed| !changed) && progress.changed().await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// `signer`: who signs in place of the publisher.
+async fn release_plan(
+    driver: &Driver,
+    version: Option<String>,
+    signer: Option<&String>,
+) -> Result<ReleasePlan, Error> {
     let target = Target {
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
@@ -228,7 +293,15 @@ async fn release_plan(driver: &Driver, version: Option<String>) -> Result<Releas
     };
     let id = driver.id();
     match driver.instance(None).await?.install(target).await? {
-        InstallPlan::Release(plan) => Ok(plan),
+        InstallPlan::Release(mut plan) => {
+            if let Some(signer) = signer {
+                // The sums and the key that the driver knows are the publisher's.
+                plan.proof.sha256.clear();
+                plan.proof.key = None;
+                plan.proof.fingerprint = Some(signer.clone());
+            }
+            Ok(plan)
+        }
         InstallPlan::Bundled { program } => Err(Error::Unsupported(format!(
             "the program {program} of {id} is shipped with adit: there is nothing to install"
         ))),

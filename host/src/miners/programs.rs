@@ -23,6 +23,8 @@ pub struct Programs {
     pub bundled: Vec<PathBuf>,
     /// Programs that were installed from releases.
     pub releases: Releases,
+    /// Fingerprints of keys that sign in place of the publishers', by miner type.
+    pub signers: BTreeMap<DriverId, String>,
 }
 
 impl Programs {
@@ -34,7 +36,7 @@ impl Programs {
     ) -> Self {
         let beside = exe.parent().map(Path::to_owned);
         let bundled = beside.into_iter().chain([PathBuf::from("/usr/lib/adit/programs")]);
-        Self { configured, bundled: bundled.collect(), releases }
+        Self { configured, bundled: bundled.collect(), releases, signers: BTreeMap::new() }
     }
 
     /// The program of `driver`; `None` when the driver needs none.

@@ -273,7 +273,7 @@ impl<'a> Work<'a> {
             limits: self.releases.0.options.limits.clone(),
         };
         let lock = Arc::clone(&self.lock);
-        let program = blocking(move || {
+        let (program, removed) = blocking(move || {
             let done = unpacking.carry_out();
             drop(lock);
             done
@@ -298,6 +298,7 @@ impl<'a> Work<'a> {
             sha256: archive.sha256,
             proven: archive.proven,
             installed_at: Timestamp::now(),
+            removed,
         };
         let (shelf, lock) = (self.shelf.clone(), Arc::clone(&self.lock));
         blocking(move || {

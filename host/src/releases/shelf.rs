@@ -45,6 +45,9 @@ pub(crate) struct Record {
     pub(crate) sha256: String,
     pub(crate) proven: Proven,
     pub(crate) installed_at: Timestamp,
+    /// Files of the archive that were not installed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) removed: Vec<PathBuf>,
 }
 
 /// Which version runs.

@@ -36,7 +36,8 @@ async fn the_newest_release_is_installed_and_runs() {
 async fn a_programs_own_configuration_is_removed_and_modes_are_ours() {
     use std::os::unix::fs::PermissionsExt;
     let rig = Rig::new().await;
-    rig.install(None).await.unwrap();
+    let (version, _) = rig.install(None).await.unwrap();
+    assert_eq!(version.removed, [std::path::PathBuf::from("digger-1.0.0/config.json")]);
     let dir = rig.releases.installed(&rig.driver).unwrap().dir.join("digger-1.0.0");
     assert!(!dir.join("config.json").exists());
     let mode = |name: &str| std::fs::metadata(dir.join(name)).unwrap().permissions().mode();

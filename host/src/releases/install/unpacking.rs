@@ -16,14 +16,18 @@ pub(super) struct Unpacking {
 }
 
 impl Unpacking {
-    /// Returns where the program is inside the archive.
-    pub(super) fn carry_out(&self) -> Result<PathBuf, Error> {
+    /// Returns where the program is inside the archive, and what was removed of it.
+    pub(super) fn carry_out(&self) -> Result<(PathBuf, Vec<PathBuf>), Error> {
         let staged = self.files.parent().unwrap_or(&self.files);
         fs::create_dir(staged).map_err(Error::io("make", staged))?;
         unpack::unpack(&self.archive, &self.asset, &self.files, &self.limits)?;
-        for path in &self.remove {
-            let path = self.files.join(path);
-            shelf::remove(&path).map_err(Error::io("remove", &path))?;
+        let mut removed = Vec::new();
+        for unwanted in &self.remove {
+            let path = self.files.join(unwanted);
+            if fs::symlink_metadata(&path).is_ok() {
+                shelf::remove(&path).map_err(Error::io("remove", &path))?;
+                removed.push(unwanted.clone());
+            }
         }
         let is_file = |place: &&PathBuf| {
             fs::symlink_metadata(self.files.join(place)).is_ok_and(|it| it.is_file())
@@ -36,6 +40,6 @@ impl Unpacking {
         let program = self.files.join(place);
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
             .map_err(Error::io("make executable", &program))?;
-        Ok(place.clone())
+        Ok((place.clone(), removed))
     }
 }
