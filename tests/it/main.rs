@@ -15,3 +15,4 @@ mod survival;
 mod tidy;
 mod tt_miner;
 mod watchdog;
+mod xmrig;

@@ -23,6 +23,8 @@ pub(super) struct Session {
     nonces: Vec<(String, String)>,
     /// How many broadcasts it got.
     heard: usize,
+    /// Its login was refused, after which pools hang up.
+    is_refused: bool,
 }
 
 impl Session {
@@ -36,6 +38,7 @@ impl Session {
             jobs: BTreeMap::new(),
             nonces: Vec::new(),
             heard,
+            is_refused: false,
         }
     }
 
@@ -59,6 +62,9 @@ impl Session {
                 for answer in self.answer(&line) {
                     stream.write_all(format!("{answer}\n").as_bytes())?;
                 }
+            }
+            if self.is_refused {
+                return Ok(());
             }
             for message in self.broadcasts() {
                 stream.write_all(format!("{message}\n").as_bytes())?;
@@ -99,7 +105,10 @@ impl Session {
             "login" => {
                 self.note_login(params);
                 match &faults.refuse_login {
-                    Some(why) => refusal(why),
+                    Some(why) => {
+                        self.is_refused = true;
+                        refusal(why)
+                    }
                     None => {
                         self.logged_in = true;
                         let job = self.job();

@@ -169,7 +169,8 @@ impl<'a> Client<'a> {
             let why = error["message"].as_str().unwrap_or_default();
             let code = error["code"].as_i64().unwrap_or_default();
             say("net", &format!("{} error: \"{why}\", code: {code}", self.pool.url));
-            return Ok(Some(End::Refused));
+            // XMRig leaves it to the pool to hang up.
+            return Ok(None);
         }
         let result = &message["result"];
         if id == 1 {
@@ -221,6 +222,7 @@ impl<'a> Client<'a> {
         }
         if !ALGORITHMS.contains(&algo) {
             say("net", &format!("{url} unsupported algorithm \"{algo}\" detected, reconnect"));
+            say("net", &format!("{url} login error code: 6"));
             self.forget(true);
             return Ok(Some(End::Refused));
         }

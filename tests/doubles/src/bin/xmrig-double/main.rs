@@ -1,9 +1,9 @@
 //! A program that behaves to its supervisor as XMRig does, also where XMRig bites, and computes
 //! nothing: its shares are made up, below the target.
 //!
-//! Beside the program may lie `double.json`: `version` is what it says it is, `takePort` has
-//! somebody else take the port of its API first, `exitCode` ends it at once, `deaf` has it take
-//! commands and do nothing.
+//! A script that starts it may give it orders as JSON in `DOUBLE_ORDERS`: `version` is what it says
+//! it is, `folder` where it believes to lie, `takePort` has somebody else take the port of its API
+//! first, `exitCode` ends it at once, `deaf` has it take commands and do nothing.
 
 #![expect(clippy::unwrap_used, reason = "a double that cannot go on has failed its test")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a miner prints")]
@@ -27,9 +27,12 @@ use signal_hook::{
 use crate::rig::{Rig, say, tell};
 
 fn main() -> ExitCode {
-    let exe = std::env::current_exe().unwrap();
-    let orders = std::fs::read_to_string(exe.with_file_name("double.json")).unwrap_or_default();
+    let orders = std::env::var("DOUBLE_ORDERS").unwrap_or_default();
     let orders: Value = serde_json::from_str(&orders).unwrap_or_default();
+    let exe = match orders["folder"].as_str() {
+        Some(folder) => PathBuf::from(folder).join("xmrig"),
+        None => std::env::current_exe().unwrap(),
+    };
     let version = orders["version"].as_str().unwrap_or("6.26.0").to_owned();
     let (mut file, mut folder) = (None, None);
     let mut words = std::env::args().skip(1);
