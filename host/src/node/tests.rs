@@ -144,7 +144,12 @@ async fn no_miners(folder: &TempDir, store: &Store) -> Miners {
     let root = folder.path().join("miners");
     let options = miners::Options {
         root: root.clone(),
-        programs: Programs { configured: Default::default(), bundled: Vec::new(), releases },
+        programs: Programs {
+            configured: Default::default(),
+            bundled: Vec::new(),
+            releases,
+            signers: Default::default(),
+        },
         worker: "rig".to_owned(),
         stats_interval: Duration::from_millis(100),
         output_interval: Duration::from_millis(100),
