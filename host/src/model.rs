@@ -4,6 +4,7 @@ pub mod access;
 pub mod command;
 pub mod device;
 pub mod event;
+pub mod figures;
 pub mod history;
 pub mod miner;
 pub mod name;

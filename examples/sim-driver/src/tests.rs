@@ -28,7 +28,7 @@ fn the_schema_describes_each_field_and_allows_no_other() {
         assert_eq!(schema["additionalProperties"], false);
         fields.as_object().unwrap().values().map(look).sum()
     }
-    assert_eq!(look(&schema::schema()), 11 + 24);
+    assert_eq!(look(&schema::schema()), 12 + 24);
     for secret in ["wallet", "password"] {
         assert_eq!(schema::schema()["properties"][secret]["writeOnly"], true);
     }

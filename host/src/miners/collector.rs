@@ -21,6 +21,7 @@ use crate::{
         tell::ToldPool,
     },
     model::{
+        figures,
         name::{DriverId, MinerName},
         sightings::Sightings,
         watchdog::look::Signs,
@@ -250,7 +251,10 @@ impl Turn {
         let collector = &self.collector;
         let mut silence = None;
         let (metrics, failure) = match collector.figures_from_api().await {
-            Ok(metrics) => (metrics.map(|it| collector.secrets.mask_figures(it)), None),
+            Ok(metrics) => {
+                let sound = metrics.as_ref().map(figures::sound);
+                (sound.map(|it| collector.secrets.mask_figures(it)), None)
+            }
             Err(CallError::Refused { kind, message, .. }) if kind != ErrorKind::Failed => {
                 // The program does not answer yet, or not any more: what it said before is no news.
                 tracing::debug!(miner = %collector.miner, message, "no figures from the API");

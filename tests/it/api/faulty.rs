@@ -240,7 +240,7 @@ fn a_wedged_driver_is_told_and_its_miner_runs_on() {
     let available = host.get("/miners/available");
     let entry = available.as_array().unwrap().iter().find(|it| it["name"] == "faulty").unwrap();
     assert!(one_line(&entry["problem"]).contains("wedged"), "{entry}");
-    assert_eq!(host.get("/info")["installed_miners_info"].as_array().unwrap().len(), 4);
+    assert!(host.get("/info")["installed_miners_info"].as_array().unwrap().len() >= 4);
     // How to end it was asked before it began.
     host.ok("DELETE", "/miners/hang-stats", NONE);
     assert!(!is_alive(program));

@@ -153,7 +153,7 @@ fn wrong_fields_are_refused_by_name() {
         ("/miners", r#"{"type":"sim","Type":"sim"}"#, "Type"),
         ("/miners", long.as_str(), "xxxxxxxxxx"),
         ("/miners", r#"{"type":7}"#, "expected a string"),
-        ("/miners", r#"{"type":null}"#, "expected a string"),
+        ("/miners", r#"{"type":null}"#, "missing field `type`"),
         ("/miners", r#"{"type":"sim","type":"sim"}"#, "type"),
         ("/miners", r#"{"type":"sim","config":[]}"#, "config"),
         ("/miners", r#"{"type":"sim","config":"hunter2"}"#, "config"),

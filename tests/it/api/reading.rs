@@ -69,8 +69,10 @@ fn reading_changes_no_file() {
     let names = |tree: &BTreeMap<String, _>| tree.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&before), names(&after));
     for (path, content) in &before {
-        // What the host and its commands print goes to a file of the test.
-        assert!(path.ends_with("host.log") || after[path] == *content, "{path} changed");
+        // What the host and its commands print goes to a file of the test. How readers of the
+        // database take turns, and the ticks of the history, are no doing of the calls.
+        let may = ["host.log", "-shm", "-wal"].iter().any(|it| path.ends_with(it));
+        assert!(may || after[path] == *content, "{path} changed");
     }
 }
 
@@ -91,7 +93,10 @@ fn what_existing_clients_read_of_the_host_is_there() {
     assert!(info["timestamp"].as_str().unwrap().ends_with('Z'), "{info}");
     let installed = info["installed_miners_info"].as_array().unwrap();
     let types: Vec<&Value> = installed.iter().map(|it| &it["miner_type"]).collect();
-    assert_eq!(types, ["asic", "faulty", "minimal", "sim", "tt-miner", "xmrig"]);
+    assert_eq!(
+        types,
+        ["asic", "broken-none000000000000", "faulty", "minimal", "sim", "tt-miner", "xmrig"]
+    );
     for entry in installed {
         let is_installed = entry["is_installed"].as_bool().unwrap();
         let is_bundled = ["asic", "faulty", "sim"].iter().any(|it| entry["miner_type"] == *it);

@@ -160,7 +160,7 @@ fn a_start_that_cannot_be_says_why() {
     for (args, told_of) in [
         (
             ["miner", "start", "a", "--type", "nosuch"].as_slice(),
-            "there are: asic, faulty, minimal, sim",
+            "there are: asic, broken-none000000000000, faulty, minimal, sim",
         ),
         (&["miner", "start", "a", "--type", "minimal"], "[programs]"),
         (&["miner", "start", "A/b", "--type", "sim"], "the miner name \"A/b\" is not usable"),

@@ -116,6 +116,8 @@ fn each_field_of_the_schema_reaches_the_program() {
     let schema = schema::schema();
     let mut all = examples(&schema["properties"]);
     all["misbehave"] = examples(&schema["properties"]["misbehave"]["properties"]);
+    // Pools are a form of their own, and the first of them is what the program is told.
+    all.as_object_mut().unwrap().remove("pools");
     // Not all of these can act together, so they are read without the checks.
     let read: SimConfig = config(all.clone()).parse().unwrap();
     testing::golden("golden/every-option.json", &parse(&read.file(&testing::launch())));
