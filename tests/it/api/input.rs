@@ -157,7 +157,6 @@ fn wrong_fields_are_refused_by_name() {
         ("/miners", r#"{"type":"sim","type":"sim"}"#, "type"),
         ("/miners", r#"{"type":"sim","config":[]}"#, "config"),
         ("/miners", r#"{"type":"sim","config":"hunter2"}"#, "config"),
-        ("/miners", r#"{"type":"sim","config":null}"#, "config"),
         ("/miners", r#"{"type":"sim","restart":{"firstPause":1}}"#, "firstPause"),
         ("/miners", r#"{"type":"sim","restart":{"firstPauseS":-1}}"#, "u32"),
         ("/miners", r#"{"type":"sim","restart":{"firstPauseS":1.5}}"#, "u32"),
