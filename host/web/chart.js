@@ -21,7 +21,7 @@ function options(box, format) {
       { label: 'mean', stroke: line, width: 2, spanGaps: false, value: reader, points: { show: false } },
     ],
     bands: [{ series: [1, 2], fill: band }],
-    axes: [axis, { ...axis, size: 78, values: (_, values) => values.map((it) => format(it)) }],
+    axes: [axis, { ...axis, size: 92, values: (_, values) => values.map((it) => format(it)) }],
   };
 }
 

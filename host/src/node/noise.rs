@@ -1,6 +1,6 @@
 //! The secure channel: Noise IK between known nodes, IKpsk1 for pairing. Values in, values out.
 //!
-//! The first frame begins in clear with a [`Header`], which is the prologue as it was received, so
+//! The first frame begins in clear with a `Header`, which is the prologue as it was received, so
 //! that nobody can change version or mode on the way. Keys come from x25519-dalek beneath `snow`:
 //! wiped from memory, and low-order points refused.
 

@@ -113,7 +113,7 @@ impl Instance {
         self.ask("version", move || Ok(question::version(&output))).await
     }
 
-    /// Plans a run from a configuration that [`Driver::complete`] made.
+    /// Plans a run from a configuration that [`Driver::complete`](super::Driver::complete) made.
     ///
     /// # Errors
     /// [`CallError`].
