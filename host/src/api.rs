@@ -21,6 +21,7 @@ mod programs;
 mod remote;
 mod serve;
 mod system;
+mod tls;
 mod tokens;
 mod wallets;
 mod watchdog;
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, TokenView};
 pub use error::ErrorBody;
+pub use tls::{Tls, TlsError};
 
 use crate::{
     api::error::ApiError, drivers::registry::Drivers, miners::Miners, model::access::Role,
@@ -94,17 +96,18 @@ impl Api {
         Self(Arc::new(Inner { options, access, miners, node, drivers, store, streams, started }))
     }
 
-    /// Serves every route until `ending`.
+    /// Serves every route until `ending`, over TLS if asked for.
     ///
     /// # Errors
     /// None at present; a failed accept is told to the log and tried again.
     pub async fn serve(
         &self,
         listener: TcpListener,
+        tls: Option<Tls>,
         ending: CancellationToken,
     ) -> std::io::Result<()> {
         let options = &self.0.options;
-        let serving = serve::serve(listener, self.router(), options.max_subscribers, &ending);
+        let serving = serve::serve(listener, tls, self.router(), options.max_subscribers, &ending);
         let closing = async {
             ending.cancelled().await;
             self.0.miners.events().end();

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{self, Access, Api},
+    api::{self, Access, Api, Tls},
     app::home::{Home, HostLock, Notice},
     drivers::{
         self, hosting::Hosting, news::News, registry::Drivers, runner::Spawner, search::Search,
@@ -67,6 +67,9 @@ pub enum Error {
         /// The process that listens there, when known.
         by: Option<String>,
     },
+    /// The certificate of the API cannot be used.
+    #[error(transparent)]
+    Tls(#[from] api::TlsError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -109,6 +112,7 @@ pub struct App {
     pub home: Home,
     api: Api,
     listener: TcpListener,
+    tls: Option<Tls>,
     // Held as long as the host lives.
     _lock: HostLock,
 }
@@ -123,6 +127,8 @@ impl App {
         settings.check()?;
         let home = Home::new(settings.state_dir.clone());
         let releases = open_releases(settings, &home)?;
+        let tls = settings.api.tls().map(|(certificate, key)| Tls::open(certificate, key));
+        let tls = tls.transpose()?;
         let lock = home.lock()?;
         home.sweep();
         releases.sweep();
@@ -151,7 +157,7 @@ impl App {
         };
         let keepers = Keepers::new(home.miners(), Binary::standard().await);
         // Can fail, so it comes before anything is started. Who reads it now waits for the answer.
-        home.announce(&Notice::new(address, &settings.api.base_path, demo))?;
+        home.announce(&Notice::new(address, &settings.api, demo))?;
         let miners =
             Miners::begin(options, store.clone(), keepers, drivers.clone(), &services).await?;
         let node = begin_node(settings, &home, &store, &miners).await?;
@@ -166,7 +172,18 @@ impl App {
             max_subscribers: settings.events.max_subscribers,
         };
         let api = Api::new(options, access, miners.clone(), node.clone(), drivers.clone(), store);
-        Ok(Self { miners, node, drivers, address, set_aside, home, api, listener, _lock: lock })
+        Ok(Self {
+            miners,
+            node,
+            drivers,
+            address,
+            set_aside,
+            home,
+            api,
+            listener,
+            tls,
+            _lock: lock,
+        })
     }
 
     /// Serves the API until `ending`, then lets go of the miners. Their programs run on.
@@ -177,7 +194,7 @@ impl App {
         let drivers = self.drivers.clone();
         let until = ending.clone();
         let watching = tokio::spawn(async move { drivers.watch(until).await });
-        let served = self.api.serve(self.listener, ending).await;
+        let served = self.api.serve(self.listener, self.tls, ending).await;
         watching.abort();
         self.node.end().await;
         self.miners.end().await;

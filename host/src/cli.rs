@@ -15,6 +15,7 @@ mod profile;
 mod program;
 mod remote;
 mod show;
+mod tls;
 mod token;
 mod up;
 mod wallet;
@@ -51,6 +52,9 @@ struct Common {
     /// that the state folder tells; its token is taken from ADIT_TOKEN
     #[arg(long, global = true, value_name = "URL", env = "ADIT_URL")]
     url: Option<String>,
+    /// File with the certificate of the host at URL, in PEM, when no authority vouches for it
+    #[arg(long, global = true, value_name = "FILE", env = "ADIT_CERTIFICATE")]
+    certificate: Option<PathBuf>,
     /// Print JSON for programs
     #[arg(long, global = true)]
     json: bool,
@@ -183,8 +187,21 @@ fn complaint(error: &Error) -> String {
         Error::Settings(_) | Error::App(_) => {
             text.lines().map(show::plain).collect::<Vec<_>>().join("\n")
         }
-        Error::Message(_) | Error::NoHost(_) => show::plain(&text),
+        Error::Message(_) => show::plain(&text),
+        Error::NoHost(_) if is_service_closed() => {
+            let service = crate::settings::SERVICE_STATE_DIR;
+            let hint =
+                format!("{text}. The host of {service} is for root and its own user: use sudo");
+            show::plain(&hint)
+        }
+        Error::NoHost(_) => show::plain(&text),
     }
+}
+
+/// Whether the system has a host as a service that this user may not command.
+fn is_service_closed() -> bool {
+    std::fs::read_dir(crate::settings::SERVICE_STATE_DIR)
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {

@@ -1,5 +1,6 @@
 //! What the operator can set: a TOML file, then the environment, then flags.
 
+mod api;
 mod drivers;
 mod events;
 mod history;
@@ -8,11 +9,11 @@ mod watchdog;
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+pub use api::ApiSettings;
 pub use drivers::DriverSettings;
 pub use events::EventSettings;
 pub use history::HistorySettings;
@@ -49,23 +50,6 @@ pub struct Settings {
     pub history: HistorySettings,
     /// The network of nodes.
     pub node: NodeSettings,
-}
-
-/// The REST API.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ApiSettings {
-    /// Address and port to listen on; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// What every route begins with.
-    pub base_path: String,
-    /// Further names under which clients may call this host, such as `rig1.lan`.
-    pub hosts: Vec<String>,
-    /// Web pages of other origins that may call this host, such as `http://dash.lan:8080`.
-    pub origins: Vec<String>,
-    /// Allow an address beyond loopback although the connection is not encrypted: whoever can
-    /// listen on the network can then read tokens and wallets.
-    pub plain_http_beyond_loopback: bool,
 }
 
 /// Where programs are downloaded from: GitHub, a mirror of it, or a server at the site.
@@ -114,18 +98,6 @@ impl Default for Settings {
             watchdog: WatchdogSettings::default(),
             history: HistorySettings::default(),
             node: NodeSettings::default(),
-        }
-    }
-}
-
-impl Default for ApiSettings {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 9090)),
-            base_path: "/api/v1/mining".to_owned(),
-            hosts: Vec::new(),
-            origins: Vec::new(),
-            plain_http_beyond_loopback: false,
         }
     }
 }
@@ -195,19 +167,7 @@ impl Settings {
     /// [`Error::Value`].
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |message: String| Err(Error::Value(message));
-        let base = &self.api.base_path;
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
-        if !base.starts_with('/') || base.ends_with('/') || !base.chars().all(plain) {
-            return wrong(format!("api.base_path {base:?}: write it like /api/v1/mining"));
-        }
-        if !self.api.listen.ip().is_loopback() && !self.api.plain_http_beyond_loopback {
-            return wrong(format!(
-                "api.listen {}: beyond loopback anybody on the network could read tokens and \
-                 wallets; listen on 127.0.0.1, or accept that with \
-                 api.plain_http_beyond_loopback = true",
-                self.api.listen
-            ));
-        }
+        self.api.check().map_err(Error::Value)?;
         if let Err(message) = self.watchdog.check() {
             return wrong(message);
         }
@@ -255,6 +215,9 @@ impl Settings {
         Duration::from_millis(self.miners.output_interval_ms)
     }
 }
+
+/// Where the service of the system has its state; see `examples/deploy/adit.service`.
+pub const SERVICE_STATE_DIR: &str = "/var/lib/adit";
 
 /// `$XDG_DATA_HOME/adit`, or `~/.local/share/adit`.
 pub fn default_state_dir() -> PathBuf {

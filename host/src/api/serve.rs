@@ -6,11 +6,16 @@ use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
+    time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_service::Service;
+
+use crate::api::tls::Tls;
 
 /// Connections at once, besides those that only listen to events.
 const CONNECTIONS: usize = 1024;
@@ -24,12 +29,14 @@ const STUCK_LIMIT_MS: u32 = 60_000;
 /// Pause after a failed accept, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` until `ending`, with room for so many `streams` besides requests.
+/// Serves `router` until `ending`, over TLS if asked for, with room for so many `streams` besides
+/// requests.
 ///
 /// # Errors
 /// None at present; a failed accept is told to the log and tried again.
 pub(super) async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
     streams: usize,
     ending: &CancellationToken,
@@ -44,7 +51,8 @@ pub(super) async fn serve(
         };
         match accepted {
             (place, Ok((stream, client))) => {
-                let connection = talk(stream, client, router.clone(), ending.clone());
+                let acceptor = tls.as_ref().map(Tls::acceptor);
+                let connection = greet(stream, acceptor, client, router.clone(), ending.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -63,12 +71,32 @@ pub(super) async fn serve(
     Ok(())
 }
 
-async fn talk(stream: TcpStream, client: SocketAddr, router: Router, ending: CancellationToken) {
+async fn greet(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    client: SocketAddr,
+    router: Router,
+    ending: CancellationToken,
+) {
     drop(stream.set_nodelay(true));
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, STUCK_LIMIT_MS) {
         tracing::debug!(%error, "a client that does not read will keep its place");
     }
+    let Some(acceptor) = acceptor else { return talk(stream, client, router, ending).await };
+    match timeout(HEAD_LIMIT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => talk(stream, client, router, ending).await,
+        Ok(Err(error)) => tracing::debug!(%client, %error, "a client did not agree on TLS"),
+        Err(_) => tracing::debug!(%client, "a client took too long to agree on TLS"),
+    }
+}
+
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    client: SocketAddr,
+    router: Router,
+    ending: CancellationToken,
+) {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(client));

@@ -11,7 +11,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::{app::Error, miners};
+use crate::{app::Error, miners, settings::ApiSettings};
 
 /// The state folder of a host.
 #[derive(Clone, Debug)]
@@ -30,6 +30,9 @@ pub struct Notice {
     pub pid: i32,
     /// Where its API listens.
     pub address: SocketAddr,
+    /// The certificate of its API, when connections are encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
     /// What every route begins with.
     pub base_path: String,
     /// Whether it runs as a demonstration.
@@ -39,15 +42,27 @@ pub struct Notice {
 }
 
 impl Notice {
-    pub(crate) fn new(address: SocketAddr, base_path: &str, demo: bool) -> Self {
+    /// Where the API is.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.address, self.base_path)
+    }
+
+    pub(crate) fn new(address: SocketAddr, api: &ApiSettings, demo: bool) -> Self {
         Self {
             pid: rustix::process::getpid().as_raw_nonzero().get(),
             address,
-            base_path: base_path.to_owned(),
+            certificate: api.tls_certificate.as_deref().map(whole_path),
+            base_path: api.base_path.clone(),
             demo,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
+}
+
+/// `path` for readers in other folders.
+fn whole_path(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl Home {

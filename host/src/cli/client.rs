@@ -1,39 +1,50 @@
 //! Finds a host and talks to its REST API.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use reqwest::{Method, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method, Request, StatusCode,
+    body::{Bytes, Incoming},
+    header,
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as Http, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{
     api::ErrorBody,
     app::home::Home,
-    cli::{Common, Error},
+    cli::{Common, Error, tls},
     settings,
 };
 
+/// Longest time for one answer.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// A host's API.
 pub(super) struct Client {
-    http: reqwest::Client,
+    http: Http<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: String,
     token: String,
 }
 
-/// The state folder of the command: the named one, the standard one, or the demonstration's when
-/// only that one has a host, or only that one has miners.
+/// The state folder of the command: the named one, or else the first that has a host, or else the
+/// first that has miners, of the user's own, the service's and the demonstration's.
 pub(super) fn home(common: &Common) -> Home {
     if let Some(path) = &common.state_dir {
         return Home::new(path.clone());
     }
-    let standard = Home::new(settings::default_state_dir());
-    let demo = Home::new(settings::demo_state_dir());
-    let has_miners = |home: &Home| home.miners().is_dir();
-    match (standard.is_locked(), demo.is_locked()) {
-        (false, true) => demo,
-        (false, false) if !has_miners(&standard) && has_miners(&demo) => demo,
-        _ => standard,
-    }
+    let own = settings::default_state_dir();
+    let places = [own.clone(), settings::SERVICE_STATE_DIR.into(), settings::demo_state_dir()];
+    let mut homes = places.map(Home::new).into_iter();
+    let has_host = homes.clone().find(Home::is_locked);
+    has_host.or_else(|| homes.find(|home| home.miners().is_dir())).unwrap_or(Home::new(own))
 }
 
 impl Client {
@@ -43,7 +54,8 @@ impl Client {
         if let Some(url) = &common.url {
             let token =
                 token.ok_or_else(|| Error::message("set ADIT_TOKEN to a token of that host"))?;
-            return Self::new(url.trim_end_matches('/').to_owned(), token);
+            let url = url.trim_end_matches('/').to_owned();
+            return Self::new(url, common.certificate.as_deref(), token);
         }
         let home = home(common);
         let notice = home.notice().ok_or_else(|| Error::NoHost(home.path().to_owned()))?;
@@ -51,16 +63,22 @@ impl Client {
             Some(token) => token,
             None => home.read_token()?,
         };
-        Self::new(format!("http://{}{}", notice.address, notice.base_path), token)
+        Self::new(notice.url(), notice.certificate.as_deref(), token)
     }
 
-    fn new(base: String, token: String) -> Result<Self, Error> {
-        let http =
-            reqwest::Client::builder()
-                .no_proxy()
-                .timeout(Duration::from_secs(60))
-                .build()
-                .map_err(|error| Error::message(format!("cannot make an HTTP client: {error}")))?;
+    fn new(base: String, certificate: Option<&Path>, token: String) -> Result<Self, Error> {
+        let tls = match certificate {
+            Some(certificate) => tls::knowing(certificate)?,
+            None => tls::by_authority(base.starts_with("https:"))?,
+        };
+        let mut plain = HttpConnector::new();
+        plain.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(plain);
+        let http = Http::builder(TokioExecutor::new()).build(connector);
         Ok(Self { http, base, token })
     }
 
@@ -93,22 +111,43 @@ impl Client {
     }
 
     /// Opens a stream of events; `None` when the host is away.
-    pub(super) async fn stream(&self, path: &str) -> Result<Option<Response>, Error> {
-        let url = format!("{}{path}", self.base);
-        // Longer than any stream lasts; whoever reads it notices when it breaks.
-        let request =
-            self.http.get(&url).bearer_auth(&self.token).timeout(Duration::from_secs(365 * 86_400));
-        let Ok(response) = request.send().await else { return Ok(None) };
+    pub(super) async fn stream(&self, path: &str) -> Result<Option<Incoming>, Error> {
+        let request = self.request(Method::GET, path, None::<&Value>)?;
+        let Ok(Ok(response)) = timeout(LIMIT, self.http.request(request)).await else {
+            return Ok(None);
+        };
         let status = response.status();
         if status.is_success() {
-            return Ok(Some(response));
+            return Ok(Some(response.into_body()));
         }
-        Err(refusal(status, &response.bytes().await.unwrap_or_default()))
+        let body = response.into_body().collect().await;
+        Err(refusal(status, &body.map(|it| it.to_bytes()).unwrap_or_default()))
     }
 
     /// Whether the host answers.
     pub(super) async fn is_there(&self) -> bool {
         self.get::<Value>("/health").await.is_ok()
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Request<Full<Bytes>>, Error> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        let mut bytes = Vec::new();
+        if let Some(body) = body {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            bytes = serde_json::to_vec(body)
+                .map_err(|error| Error::message(format!("cannot be written as JSON: {error}")))?;
+        }
+        request.body(Full::from(bytes)).map_err(|error| {
+            Error::message(format!("the host cannot be asked at {}: {error}", self.base))
+        })
     }
 
     async fn send<T: DeserializeOwned>(
@@ -117,21 +156,21 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, Error> {
-        let url = format!("{}{path}", self.base);
-        let mut request = self.http.request(method, &url).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let failed = |error: reqwest::Error| {
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(inner) = cause.source() {
-                cause = inner;
-            }
-            Error::message(format!("the host at {} does not answer: {cause}", self.base))
+        let silent =
+            |why: &str| Error::message(format!("the host at {} does not answer: {why}", self.base));
+        let request = self.request(method, path, body)?;
+        let answer = async {
+            let response =
+                self.http.request(request).await.map_err(|error| silent(&root(&error)))?;
+            let status = response.status();
+            let body = response.into_body().collect().await;
+            let body = body.map_err(|error| silent(&root(&error)))?;
+            Ok::<_, Error>((status, body.to_bytes()))
         };
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(failed)?;
+        let limit = LIMIT.as_secs();
+        let (status, body) = timeout(LIMIT, answer)
+            .await
+            .map_err(|_| silent(&format!("nothing came for {limit} s")))??;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| {
                 Error::message(format!("the host's answer cannot be understood: {error}"))
@@ -139,6 +178,15 @@ impl Client {
         }
         Err(refusal(status, &body))
     }
+}
+
+/// What an error comes from in the end.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 fn refusal(status: StatusCode, body: &[u8]) -> Error {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use reqwest::Response;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{sleep, timeout};
@@ -76,9 +77,9 @@ async fn follow(
     mut last: u64,
 ) -> Result<(), Error> {
     loop {
-        let response = client.stream(&format!("/events?after={last}{query}")).await?;
-        if let Some(response) = response {
-            pass_on(common, response, &mut last).await?;
+        let stream = client.stream(&format!("/events?after={last}{query}")).await?;
+        if let Some(stream) = stream {
+            pass_on(common, stream, &mut last).await?;
         }
         eprintln!("adit: the host is away; waiting for it");
         client = loop {
@@ -94,9 +95,10 @@ async fn follow(
 }
 
 /// Prints what the stream brings until it ends or breaks.
-async fn pass_on(common: &Common, mut stream: Response, last: &mut u64) -> Result<(), Error> {
+async fn pass_on(common: &Common, mut stream: Incoming, last: &mut u64) -> Result<(), Error> {
     let mut pending = Vec::new();
-    while let Ok(Ok(Some(chunk))) = timeout(SILENCE, stream.chunk()).await {
+    while let Ok(Some(Ok(frame))) = timeout(SILENCE, stream.frame()).await {
+        let Ok(chunk) = frame.into_data() else { continue };
         pending.extend_from_slice(&chunk);
         while let Some(end) = pending.windows(2).position(|pair| pair == b"\n\n") {
             let frame: Vec<u8> = pending.drain(..end + 2).collect();

@@ -143,10 +143,11 @@ fn greet(app: &App, settings: &Settings) {
     let loaded = listed.iter().filter(|it| it.state == State::Loaded).count();
     let refused = listed.len() - loaded;
     let miners = app.miners.list().len();
+    let scheme = if settings.api.tls().is_some() { "https" } else { "http" };
     println!("adit {} is up", env!("CARGO_PKG_VERSION"));
-    println!("  api      http://{}{}", app.address, settings.api.base_path);
+    println!("  api      {scheme}://{}{}", app.address, settings.api.base_path);
     println!("  token    {}", app.home.token_file().display());
-    println!("  pages    http://{}/{}", app.address, key(app));
+    println!("  pages    {scheme}://{}/{}", app.address, key(app));
     println!("  drivers  {loaded} loaded, {refused} refused (adit driver list)");
     println!("  miners   {miners} (adit miner list)");
 }
