@@ -13,6 +13,7 @@ mod gate;
 mod history;
 mod json;
 mod live_pools;
+mod metrics;
 mod miners;
 mod node;
 mod pools;
@@ -58,6 +59,8 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Further origins whose pages may call.
     pub origins: Vec<String>,
+    /// Whether `/metrics` needs no token.
+    pub metrics_public: bool,
     /// Name of this rig.
     pub worker: String,
     /// Whether the host runs as a demonstration.
@@ -223,6 +226,8 @@ fn past() -> Router<Api> {
         .route("/history/totals", needs(View, get(history::totals)))
         .route("/history/totals/hashrate", needs(View, get(history::total)))
         .route("/history/events", needs(View, get(history::events)))
+        .route("/metrics", needs(View, get(metrics::metrics)))
+        .route("/remote-write", needs(View, get(metrics::remote_write)))
         .route("/incidents", needs(View, get(watchdog::all)))
         .route("/incidents/{id}", needs(View, get(watchdog::one)))
         .route("/miners/{name}/incidents", needs(View, get(watchdog::of_miner)))

@@ -154,6 +154,7 @@ impl App {
             output_interval: settings.output_interval(),
             watchdog: settings.watchdog.for_miners(),
             retention_days: settings.history.retention_days,
+            remote_write: settings.remote_write.for_miners(&worker),
         };
         let keepers = Keepers::new(home.miners(), Binary::standard().await);
         // Can fail, so it comes before anything is started. Who reads it now waits for the answer.
@@ -167,6 +168,7 @@ impl App {
             base_path: settings.api.base_path.clone(),
             hosts: settings.api.hosts.clone(),
             origins: settings.api.origins.clone(),
+            metrics_public: settings.api.metrics_public,
             worker,
             demo,
             max_subscribers: settings.events.max_subscribers,

@@ -22,7 +22,9 @@ mod profiles;
 mod programs;
 mod record;
 mod recover;
+mod remote_write;
 mod secrets;
+mod series;
 mod services;
 mod supervisor;
 mod talk;
@@ -56,6 +58,7 @@ pub use profiles::{
 };
 pub use programs::Programs;
 pub(crate) use record::{Record, write_private};
+pub use remote_write::{RemoteWriteSettings, RemoteWriteStatus};
 pub use services::HostServices;
 pub use watchdog::WatchdogSettings;
 
@@ -97,6 +100,8 @@ pub struct Options {
     pub watchdog: WatchdogSettings,
     /// Days until figures and events are deleted; 0: none are kept.
     pub retention_days: u32,
+    /// Where all figures are pushed to, if anywhere.
+    pub remote_write: Option<RemoteWriteSettings>,
 }
 
 /// What every part of this module uses.
@@ -108,6 +113,7 @@ pub(crate) struct Parts {
     prober: Prober,
     ticker: Ticker,
     watchdog: watchdog::Watchdog,
+    remote_write: remote_write::RemoteWrite,
     installations: install::Installations,
     /// Held while profiles, wallets or pools change: each change is checked against all of them.
     changing: tokio::sync::Mutex<()>,
@@ -147,6 +153,8 @@ struct Inner {
     history: History,
     tasks: TaskTracker,
     ending: CancellationToken,
+    /// When this host began, in Unix seconds.
+    started_s: f64,
 }
 
 impl Miners {
@@ -168,6 +176,7 @@ impl Miners {
         let watchdog = watchdog::Watchdog::begin(options.watchdog.clone(), &store).await?;
         let (days, grid) = (options.retention_days, Grid::new(options.stats_interval));
         let history = History::begin(store.clone(), services.events.clone(), days, grid).await;
+        let remote_write = remote_write::RemoteWrite::new(options.remote_write.clone());
         let parts = Parts {
             options,
             store,
@@ -176,6 +185,7 @@ impl Miners {
             prober,
             ticker: Ticker::new(),
             watchdog,
+            remote_write,
             installations,
             changing: tokio::sync::Mutex::default(),
             events: services.events.clone(),
@@ -189,12 +199,14 @@ impl Miners {
             history,
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
+            started_s: jiff::Timestamp::now().as_duration().as_secs_f64(),
         }));
         miners.keep_history();
         for row in rows {
             miners.supervise(row);
         }
         miners.0.tasks.spawn(miners.clone().watch());
+        miners.0.tasks.spawn(miners.clone().push());
         miners.0.tasks.spawn(miners.clone().tick());
         miners.0.tasks.spawn(miners.clone().autostart());
         Ok(miners)

@@ -22,6 +22,7 @@ pub mod rights;
 pub mod run;
 pub mod sample;
 pub mod secrets;
+pub mod series;
 pub mod sightings;
 pub mod template;
 pub mod watchdog;

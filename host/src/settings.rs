@@ -5,6 +5,7 @@ mod drivers;
 mod events;
 mod history;
 mod node;
+mod remote_write;
 mod watchdog;
 
 use std::{
@@ -17,6 +18,7 @@ pub use api::ApiSettings;
 pub use drivers::DriverSettings;
 pub use events::EventSettings;
 pub use history::HistorySettings;
+pub use remote_write::RemoteWriteSettings;
 use serde::Deserialize;
 pub use watchdog::WatchdogSettings;
 
@@ -50,6 +52,8 @@ pub struct Settings {
     pub history: HistorySettings,
     /// The network of nodes.
     pub node: NodeSettings,
+    /// Where all series are pushed to.
+    pub remote_write: RemoteWriteSettings,
 }
 
 /// Where programs are downloaded from: GitHub, a mirror of it, or a server at the site.
@@ -98,6 +102,7 @@ impl Default for Settings {
             watchdog: WatchdogSettings::default(),
             history: HistorySettings::default(),
             node: NodeSettings::default(),
+            remote_write: RemoteWriteSettings::default(),
         }
     }
 }
@@ -168,9 +173,8 @@ impl Settings {
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |message: String| Err(Error::Value(message));
         self.api.check().map_err(Error::Value)?;
-        if let Err(message) = self.watchdog.check() {
-            return wrong(message);
-        }
+        self.watchdog.check().map_err(Error::Value)?;
+        self.remote_write.check().map_err(Error::Value)?;
         self.node.check().map_err(Error::Value)?;
         if !self.state_dir.is_absolute() {
             return wrong(format!(

@@ -10,6 +10,7 @@ mod events;
 mod history;
 mod host;
 mod lifecycle;
+mod metrics;
 mod node;
 mod survival;
 mod tidy;

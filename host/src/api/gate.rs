@@ -23,6 +23,8 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(30);
 /// Routes that need no token: they tell nothing but that the host is there.
 const PUBLIC: &[&str] = &["/health", "/ready"];
+/// A route that needs none when the operator says so.
+const METRICS: &str = "/metrics";
 /// Routes that a ticket opens, because browsers cannot send a token there.
 const STREAMS: &[&str] = &["/events", "/ws/events"];
 
@@ -139,7 +141,7 @@ fn check_content(method: &Method, headers: &HeaderMap, bytes_too: bool) -> Resul
 fn identify(api: &Api, request: &Request, client: SocketAddr) -> Result<Caller, ApiError> {
     let path = request.uri().path();
     let route = path.strip_prefix(api.0.options.base_path.as_str()).unwrap_or_default();
-    if PUBLIC.contains(&route) {
+    if PUBLIC.contains(&route) || (api.0.options.metrics_public && route == METRICS) {
         return Ok(Caller { name: NOBODY.to_owned(), role: Role::View });
     }
     let token = request
@@ -220,6 +222,7 @@ mod tests {
             base_path: "/api/v1/mining".to_owned(),
             hosts: vec!["rig.lan".to_owned()],
             origins: vec!["http://dash.lan:8080".to_owned()],
+            metrics_public: false,
             worker: "rig".to_owned(),
             demo: false,
             max_subscribers: 1,

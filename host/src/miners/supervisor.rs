@@ -242,6 +242,9 @@ impl Supervisor {
         }
         self.starting.push(reply);
         self.restart_asked = order == Order::Restart && matches!(self.state, State::Live(_));
+        if self.restart_asked {
+            self.parts.watchdog.count_restart(&self.row.name, "operator");
+        }
     }
 
     /// Answers the orders that are carried out. `true`: the miner is no more.

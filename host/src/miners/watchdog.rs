@@ -56,6 +56,8 @@ pub struct WatchdogSettings {
 
 /// How often the watchdog acted on one miner, since the host began.
 pub(crate) type Actions = BTreeMap<(MinerName, Remedy, Cause), u64>;
+/// How often a program was started again, by miner and cause.
+pub(crate) type Restarts = BTreeMap<(MinerName, &'static str), u64>;
 
 /// All that the watchdog remembers.
 pub(crate) struct Watchdog {
@@ -63,6 +65,7 @@ pub(crate) struct Watchdog {
     /// Held for moments, never across an await.
     wards: Mutex<BTreeMap<MinerName, Ward>>,
     actions: Mutex<Actions>,
+    restarts: Mutex<Restarts>,
 }
 
 impl Watchdog {
@@ -71,7 +74,7 @@ impl Watchdog {
         let known = store.watchdogs().await?;
         let wards = known.into_iter().map(|(name, row)| (name, Ward::new(row)));
         let wards = Mutex::new(wards.collect());
-        Ok(Self { settings, wards, actions: Mutex::default() })
+        Ok(Self { settings, wards, actions: Mutex::default(), restarts: Mutex::default() })
     }
 
     fn wards(&self) -> MutexGuard<'_, BTreeMap<MinerName, Ward>> {
@@ -81,6 +84,26 @@ impl Watchdog {
     fn count(&self, miner: &MinerName, remedy: Remedy, cause: Cause) {
         let mut actions = self.actions.lock().unwrap_or_else(PoisonError::into_inner);
         *actions.entry((miner.clone(), remedy, cause)).or_default() += 1;
+    }
+
+    /// Counts a start that is not the first.
+    pub(crate) fn count_restart(&self, miner: &MinerName, cause: &'static str) {
+        let mut restarts = self.restarts.lock().unwrap_or_else(PoisonError::into_inner);
+        *restarts.entry((miner.clone(), cause)).or_default() += 1;
+    }
+
+    pub(crate) fn actions(&self) -> Actions {
+        self.actions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn restarts(&self) -> Restarts {
+        self.restarts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often each miner changed its pool while it was watched.
+    pub(crate) fn pool_switches(&self) -> Vec<(MinerName, u64)> {
+        let wards = self.wards();
+        wards.iter().map(|(name, ward)| (name.clone(), ward.pool_switches)).collect()
     }
 
     /// How many places the miner's list of pools is turned on: the next pool comes first.
@@ -99,6 +122,8 @@ impl Watchdog {
         self.wards().remove(miner);
         let mut actions = self.actions.lock().unwrap_or_else(PoisonError::into_inner);
         actions.retain(|(name, _, _), _| name != miner);
+        let mut restarts = self.restarts.lock().unwrap_or_else(PoisonError::into_inner);
+        restarts.retain(|(name, _), _| name != miner);
     }
 
     /// What it thinks of a miner; `None` while it has not looked.

@@ -154,6 +154,7 @@ async fn no_miners(folder: &TempDir, store: &Store) -> Miners {
         stats_interval: Duration::from_millis(100),
         output_interval: Duration::from_millis(100),
         retention_days: 1,
+        remote_write: None,
         watchdog: miners::WatchdogSettings {
             options: Default::default(),
             incidents: crate::store::IncidentLimits { per_miner: 10, days: 1 },

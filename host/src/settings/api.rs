@@ -24,6 +24,8 @@ pub struct ApiSettings {
     /// Allow an address beyond loopback although the connection is not encrypted: whoever can
     /// listen on the network can then read tokens and wallets.
     pub plain_http_beyond_loopback: bool,
+    /// Answer `GET /metrics` without a token: whoever reaches the port then sees hashrates and pools.
+    pub metrics_public: bool,
 }
 
 impl Default for ApiSettings {
@@ -36,6 +38,7 @@ impl Default for ApiSettings {
             tls_certificate: None,
             tls_key: None,
             plain_http_beyond_loopback: false,
+            metrics_public: false,
         }
     }
 }

@@ -124,6 +124,7 @@ async fn parts(
         output_interval: Duration::from_secs(1),
         watchdog: adit::settings::WatchdogSettings::default().for_miners(),
         retention_days: 0,
+        remote_write: None,
     };
     let keepers = Keepers::new(folder.join("miners"), Keepers::THIS_BINARY);
     let events = Events::new(jiff::Timestamp::now().as_millisecond());
@@ -144,6 +145,7 @@ async fn parts(
         base_path: "/api".to_owned(),
         hosts: Vec::new(),
         origins: Vec::new(),
+        metrics_public: false,
         worker: "rig".to_owned(),
         demo: false,
         max_subscribers,

@@ -64,6 +64,8 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("POST", "/miners/{name}/resume", OPERATE, 404),
     ("GET", "/miners/{name}/incidents", VIEW, 404),
     ("GET", "/incidents", VIEW, 200),
+    ("GET", "/metrics", VIEW, 200),
+    ("GET", "/remote-write", VIEW, 200),
     ("GET", "/incidents/{id}", VIEW, 400),
     ("POST", "/miners/{name}/maintenance", OPERATE, 400),
     ("GET", "/miners/{name}/watchdog", VIEW, 404),

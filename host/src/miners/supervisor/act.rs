@@ -288,6 +288,7 @@ impl Supervisor {
 
     fn back_off(&mut self, end: &Ending, cause: String, now_ms: i64) {
         self.restarts = self.restarts.saturating_add(1);
+        self.parts.watchdog.count_restart(&self.row.name, "exit");
         let lasted = end.record().map_or(Duration::ZERO, lasted);
         // Any even spread will do; a new id's last byte is one.
         let spread = f64::from(uuid::Uuid::new_v4().as_bytes()[15]) / f64::from(u8::MAX);

@@ -32,9 +32,10 @@ impl Supervisor {
             drop(reply.send(Err(Error::Overtaken(self.row.name.clone()))));
             return;
         }
-        self.restarts = self.restarts.saturating_add(1);
         match relief.halt {
             None => {
+                self.restarts = self.restarts.saturating_add(1);
+                self.parts.watchdog.count_restart(&self.row.name, "watchdog");
                 self.restart_asked = true;
                 self.starting.push(reply);
             }

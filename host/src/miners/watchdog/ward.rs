@@ -39,6 +39,9 @@ pub(super) struct Ward {
     pub(super) verdict: Option<Verdict>,
     /// How many places its list of pools is turned on.
     pub(super) pool_turn: usize,
+    /// Changes of the pool that were seen.
+    pub(super) pool_switches: u64,
+    pool: Option<String>,
     run: Option<RunId>,
     history: Option<History>,
     /// What was learned, while there is no run.
@@ -76,6 +79,13 @@ impl Ward {
         if self.run.is_none() {
             self.verdict = Some(Verdict::Excused(Excuse::NotRunning));
             return Next::Nothing;
+        }
+        let pool = look.metrics.pool.as_ref().map(|pool| &pool.url).filter(|url| !url.is_empty());
+        if let Some(pool) = pool
+            && self.pool.as_ref() != Some(pool)
+        {
+            self.pool_switches += u64::from(self.pool.is_some());
+            self.pool = Some(pool.clone());
         }
         let (phase, now_ms) = (look.phase, look.at_ms);
         let history = self

@@ -81,6 +81,18 @@ pub enum HealthState {
     Sick,
 }
 
+impl HealthState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Excused => "excused",
+            Self::Warning => "warning",
+            Self::Sick => "sick",
+        }
+    }
+}
+
 impl Health {
     /// The view of a verdict.
     pub fn of(verdict: &Verdict, maintenance_until_ms: Option<i64>) -> Self {
