@@ -297,7 +297,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::new(folder.path().to_owned());
         let lock = home.lock().unwrap();
-        let notice = Notice::new("127.0.0.1:1".parse().unwrap(), "/x", false);
+        let notice = Notice::new("127.0.0.1:1".parse().unwrap(), &ApiSettings::default(), false);
         home.announce(&notice).unwrap();
         assert_eq!(home.notice(), Some(notice));
         drop(lock);
