@@ -52,6 +52,10 @@ async fn check(driver: &Driver) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")),
+    ignore = "the fixtures are compiled for x86_64 Linux with glibc"
+)]
 async fn drivers_of_an_older_and_a_newer_api_work_here() {
     for name in ["driver-1.0.0", "driver-1.1.0"] {
         let place = Place::new();
@@ -79,6 +83,10 @@ fn next_host(place: &Place, driver: &Path) -> Value {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")),
+    ignore = "the fixtures are compiled for x86_64 Linux with glibc"
+)]
 fn drivers_of_today_work_in_a_newer_host() {
     let place = Place::new();
     let explained = |bytes: &[u8]| {

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test says no by a panic")]
 #![expect(clippy::disallowed_methods, reason = "fixtures are made by a C compiler")]
 
-#[cfg(target_arch = "x86_64")]
 mod abi;
 mod calls;
 mod faults;
