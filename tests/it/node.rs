@@ -15,20 +15,25 @@ fn node(name: &str, role: &str) -> Host {
 }
 
 fn node_at(name: &str, role: &str, listen: &str) -> Host {
+    node_with(name, role, &format!("[node]\nlisten = \"{listen}\"\n"))
+}
+
+/// A node whose settings file has `text` after the usual settings.
+pub(crate) fn node_with(name: &str, role: &str, text: &str) -> Host {
     let mut host = Host::absent();
     let usual = std::fs::read_to_string(host.settings()).unwrap();
-    std::fs::write(host.settings(), format!("{usual}[node]\nlisten = \"{listen}\"\n")).unwrap();
+    std::fs::write(host.settings(), format!("{usual}{text}")).unwrap();
     host.up(&[]);
     host.ok("POST", "/node/init", &json!({ "name": name, "role": role }));
     host
 }
 
-fn id(host: &Host) -> String {
+pub(crate) fn id(host: &Host) -> String {
     host.get("/node/info")["identity"]["id"].as_str().unwrap().to_owned()
 }
 
 /// Has `worker` join `controller` and waits until both see each other.
-fn join(worker: &Host, controller: &Host, tags: &[&str]) {
+pub(crate) fn join(worker: &Host, controller: &Host, tags: &[&str]) {
     let made = controller.ok("POST", "/node/invite", &json!({ "tags": tags }));
     worker.ok("POST", "/node/join", &json!({ "invite": made["invite"] }));
     wait_for_peer(controller, &id(worker));

@@ -226,8 +226,18 @@ impl Caller {
 
     /// A call missed its deadline. Returns whether none is left that could return.
     pub(crate) fn is_late(&self) -> bool {
-        self.0.stuck.send_modify(|stuck| *stuck += 1);
-        self.is_wedged()
+        let mut stuck = 0;
+        self.0.stuck.send_modify(|count| {
+            *count += 1;
+            stuck = *count;
+        });
+        let CallerOptions { id, news, is_killable, .. } = &self.0.options;
+        // What can be killed is, which is told as its end.
+        if stuck == self.0.most && !is_killable {
+            tracing::error!(driver = id, stuck, "a driver is wedged");
+            news.tell("driver.wedged", json!({ "id": id, "stuck": stuck }));
+        }
+        stuck >= self.0.most
     }
 
     /// A call that missed its deadline is over.

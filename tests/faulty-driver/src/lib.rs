@@ -12,6 +12,8 @@
 //! One kind is of `start` alone: `plan-{what}` is a plan of good form that reaches for what is not
 //! the driver's: `program`, `climb`, `file`, `absolute`, `loader` or `flood`.
 //!
+//! One kind is no fault and of `stats` alone: `publish` publishes a device that draws 123.5 W.
+//!
 //! Where the fault comes from: an object for a miner takes it from the miner's name, such as
 //! `panic-start`. The object for the driver itself takes it from the file `fault` in its data
 //! folder. A request to `/reach/WHAT` tries something that is not the driver's and answers with what
@@ -23,7 +25,7 @@ mod fault;
 use std::{fs, path::PathBuf, thread};
 
 use adit_plugin_api::{
-    Command, CommandPlan, CommandStep, Config, Context, Description, DeviceMetrics, Error,
+    Command, CommandPlan, CommandStep, Config, Context, Description, DeviceMetrics, Error, Host,
     HttpRequest, HttpResponse, InstallPlan, Installed, Launch, Miner, Observation, PeerId,
     PerformanceMetrics, PlanFile, Probe, ProcessPlan, ReleasePlan, Reply, Result, StartPlan,
     StopAction, StopPlan, StopStep, Target, Value, export_driver, json,
@@ -35,9 +37,17 @@ struct Faulty {
     kind: String,
     entry: String,
     data_dir: PathBuf,
+    host: Host,
 }
 
 impl Faulty {
+    /// Figures of its own, beside those that the host collects.
+    fn publish(&self) -> Result<()> {
+        let device =
+            DeviceMetrics { id: "meter".to_owned(), power: Some(123.5), ..Default::default() };
+        self.host.publish(&PerformanceMetrics { devices: vec![device], ..Default::default() })
+    }
+
     /// A plan for something that is not the driver's.
     fn reach_out(&self, sane: ProcessPlan, launch: &Launch) -> ProcessPlan {
         let file = |path| vec![PlanFile { path, content: "escaped".to_owned() }];
@@ -73,7 +83,7 @@ const NASTY: &str = "\u{1b}[2J../../../etc/passwd\0\r\n";
 
 impl Miner for Faulty {
     fn create(context: Context) -> Result<Self> {
-        let data_dir = context.data_dir.clone();
+        let (data_dir, host) = (context.data_dir.clone(), context.host.clone());
         let fault = context.miner.or_else(|| {
             let file = context.data_dir.join("fault");
             fs::read_to_string(file).ok().map(|fault| fault.trim().to_owned())
@@ -81,7 +91,7 @@ impl Miner for Faulty {
         let fault = fault.unwrap_or_default();
         log::info!("object with the fault {fault:?}");
         let (kind, entry) = fault.split_once('-').unwrap_or_default();
-        let faulty = Self { kind: kind.to_owned(), entry: entry.to_owned(), data_dir };
+        let faulty = Self { kind: kind.to_owned(), entry: entry.to_owned(), data_dir, host };
         if faulty.enter("create") == Shape::Huge {
             return Err(Error::failed(long()));
         }
@@ -210,6 +220,9 @@ impl Miner for Faulty {
             shares: u64::try_from(replies.len()).ok(),
             ..PerformanceMetrics::default()
         };
+        if self.kind == "publish" {
+            self.publish()?;
+        }
         Ok(match self.enter("stats") {
             Shape::Sane => sane,
             Shape::Huge => PerformanceMetrics { algorithm: Some(long()), ..sane },

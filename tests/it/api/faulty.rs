@@ -227,6 +227,11 @@ fn a_wedged_driver_is_told_and_its_miner_runs_on() {
         (driver["health"]["stuck"] == 2).then_some(driver)
     });
     assert_eq!(wedged["healthy"], false);
+    let told = wait_for("an event of it", || {
+        let told = host.get("/events/recent?types=driver.wedged");
+        told["events"].as_array().is_some_and(|it| !it.is_empty()).then_some(told)
+    });
+    assert_eq!(told["events"][0]["data"], json!({ "id": "faulty", "stuck": 2 }), "{told}");
     let miner = wait_for("the miner to tell", || {
         let miner = host.miner("hang-stats");
         miner["reason"].as_str().is_some_and(|it| it.contains("wedged")).then_some(miner)

@@ -1,0 +1,173 @@
+//! What the host does for a driver in a process of its own: storage, figures, routes, messages to
+//! peers, log. And what the end of that process, or calls that hang, mean to others.
+
+use std::thread;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{NONE, host_with, refused},
+    host::{Host, pid_at, signal, wait_for},
+    node,
+};
+
+const APART: &str = "[drivers]\nisolation = { sim = \"process\", faulty = \"process\" }\n";
+
+/// Largest value of a driver's storage.
+const LARGEST: usize = 256 << 10;
+
+/// The driver's process.
+fn process(host: &Host, driver: &str) -> Value {
+    let driver = host.get(&format!("/drivers/{driver}"));
+    assert_eq!(driver["isolation"], "process", "{driver}");
+    driver["process"].clone()
+}
+
+fn put(host: &Host, note: &str, size: usize) -> (u16, Value) {
+    let request = host
+        .request("PUT", &format!("/drivers/sim/x/notes/{note}"))
+        .header("Content-Type", "application/octet-stream")
+        .body(vec![b'x'; size]);
+    let response = request.send().unwrap();
+    (response.status().as_u16(), response.json().unwrap())
+}
+
+fn notes(host: &Host) -> usize {
+    host.get("/drivers/sim/x/notes")["notes"].as_array().unwrap().len()
+}
+
+#[test]
+fn storage_has_a_quota_and_outlives_the_drivers_process_and_the_host() {
+    let mut host = host_with(APART);
+    let (status, told) = put(&host, "large", LARGEST + 1);
+    assert_eq!((status, &told["code"]), (400, &json!("INVALID_INPUT")), "{told}");
+    let kept = (0..64).take_while(|number| put(&host, &format!("n{number}"), LARGEST).0 == 200);
+    assert_eq!(kept.count(), 63, "16 MiB, keys included");
+    let (status, told) = put(&host, "more", LARGEST);
+    assert_eq!(status, 400, "{told}");
+    assert!(told["error"].as_str().unwrap().contains("16777216"), "{told}");
+    // Another driver has room of its own, and none of this.
+    assert_eq!(notes(&host), 63);
+    host.ok("DELETE", "/drivers/sim/x/notes/n0", NONE);
+    assert_eq!(put(&host, "more", LARGEST).0, 200);
+
+    signal(pid_at(&process(&host, "sim")["pid"]), rustix::process::Signal::KILL);
+    wait_for("the driver to be back", || {
+        let (status, answer) = host.call("GET", "/drivers/sim/x/notes", NONE);
+        (status == 200 && answer["notes"].as_array()?.len() == 63).then_some(())
+    });
+    assert_eq!(process(&host, "sim")["starts"], 2);
+    host.kill();
+    host.up(&[]);
+    assert_eq!(notes(&host), 63);
+}
+
+#[test]
+fn published_figures_reach_the_miner_the_history_and_the_events() {
+    let host = host_with(APART);
+    let new = json!({ "name": "publish-stats", "type": "faulty", "config": { "args": [] } });
+    host.ok("POST", "/miners", &new);
+    let power = |figures: &Value| {
+        let devices = figures["devices"].as_array()?;
+        devices.iter().find(|it| it["id"] == "meter")?["power"].as_f64()
+    };
+    let seen = wait_for("the miner's power", || power(&host.miner("publish-stats")["stats"]));
+    assert!((seen - 123.5).abs() < 1e-9, "{seen}");
+    let listed = host.get("/miners");
+    assert_eq!(power(&listed[0]["stats"]), Some(seen), "{listed}");
+    let point = wait_for("power in the history", || {
+        let points = host.get("/history/miners/publish-stats/hashrate?metric=power");
+        points.as_array()?.last().cloned()
+    });
+    assert!(point.to_string().contains("123.5"), "{point}");
+    // What is said to the driver's logger is in the host's log, with the driver's id.
+    wait_for("a line in the log", || {
+        let log = host.log();
+        let mut lines = log.lines();
+        let said = "object with the fault \\\"publish-stats\\\"";
+        lines
+            .find(|it| it.contains(said) || it.contains("fault \"publish-stats\""))
+            .filter(|it| it.contains("faulty"))
+            .map(drop)
+    });
+}
+
+#[test]
+fn routes_ask_for_a_token_and_survive_what_the_process_does() {
+    let text = format!("{APART}call_timeout_ms = 1000\nquarantine_failures = 0\n");
+    let host = host_with(&text);
+    let bare = host.bare_request(&Method::GET, "/drivers/faulty/x/hello").send().unwrap();
+    assert_eq!(bare.status().as_u16(), 401);
+    for (path, status, code) in [
+        ("panic", 502, "DRIVER_PANICKED"),
+        ("hang", 504, "DRIVER_TIMEOUT"),
+        ("huge", 502, "DRIVER_FAILED"),
+        ("garbage", 502, "DRIVER_FAILED"),
+    ] {
+        refused(&host, ("GET", &format!("/drivers/faulty/x/{path}"), NONE), (status, code));
+    }
+    for path in ["exit", "abort", "segv"] {
+        let (status, told) = host.call("GET", &format!("/drivers/faulty/x/{path}"), NONE);
+        assert_eq!(status, 502, "{path}: {told}");
+        assert!(told["error"].as_str().unwrap().contains("process ended"), "{path}: {told}");
+        wait_for("the next process", || {
+            let hello = host.request("POST", "/drivers/faulty/x/hello").json(&json!({}));
+            hello.send().unwrap().status().is_success().then_some(())
+        });
+    }
+    assert!(process(&host, "faulty")["starts"].as_u64() >= Some(4));
+}
+
+#[test]
+fn calls_that_hang_in_one_driver_hold_no_other_up() {
+    let host = host_with(&format!("{APART}call_timeout_ms = 4000\ncalls_at_once = 2\n"));
+    thread::scope(|scope| {
+        let hang = || host.call("GET", "/drivers/faulty/x/hang", NONE);
+        let hanging: Vec<_> = (0..5).map(|_| scope.spawn(hang)).collect();
+        wait_for("two calls to be under way", || {
+            // More than there may be at once wait, in that driver alone.
+            let hello = host.get("/drivers/sim/x/hello");
+            assert_eq!(hello["from"], "sim");
+            hanging.iter().any(|it| it.is_finished()).then_some(())
+        });
+        for call in hanging {
+            let (status, told) = call.join().unwrap();
+            assert!([502, 503, 504].contains(&status), "{status} {told}");
+        }
+    });
+    assert!(process(&host, "faulty")["starts"].as_u64() >= Some(1));
+}
+
+#[test]
+fn a_driver_sends_messages_to_itself_on_a_peer() {
+    let hosts = ["farm", "rig"].map(|name| {
+        let role = if name == "farm" { "controller" } else { "worker" };
+        node::node_with(name, role, &format!("{APART}[node]\nlisten = \"127.0.0.1:0\"\n"))
+    });
+    let [farm, rig] = &hosts;
+    node::join(rig, farm, &[]);
+    let (of_farm, of_rig) = (node::id(farm), node::id(rig));
+    let send = |from: &Host, to: &str, body: &str| {
+        let path = format!("/drivers/sim/x/send?to={to}");
+        let request =
+            from.request("POST", &path).header("Content-Type", "application/octet-stream");
+        let response = request.body(body.to_owned()).send().unwrap();
+        (response.status().as_u16(), response.text().unwrap())
+    };
+    assert_eq!(send(farm, &of_rig, "how warm?"), (200, "how warm?".to_owned()));
+    let pid = process(rig, "sim")["pid"].clone();
+    // The other's process ends: an error here, and then the next one answers.
+    signal(pid_at(&pid), rustix::process::Signal::KILL);
+    wait_for("the other's next process", || {
+        (send(farm, &of_rig, "again?") == (200, "again?".to_owned())).then_some(())
+    });
+    assert_ne!(process(rig, "sim")["pid"], pid);
+    let (status, told) = send(farm, "nobody", "x");
+    assert!(status == 400 && told.contains("nobody"), "{status} {told}");
+    let (status, told) = send(farm, &of_rig, &"x".repeat(300 << 10));
+    assert!(status == 400 && told.contains("bytes"), "{status} {told}");
+    // A worker commands nobody.
+    let (status, told) = send(rig, &of_farm, "hi");
+    assert!(status >= 400, "{status} {told}");
+}
