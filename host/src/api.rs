@@ -53,6 +53,8 @@ use crate::{
 pub struct Options {
     /// The address that the API listens on.
     pub address: SocketAddr,
+    /// Whether it does so over TLS.
+    pub encrypted: bool,
     /// What every route begins with.
     pub base_path: String,
     /// Further host names that clients may use.
@@ -127,6 +129,8 @@ impl Api {
             .route("/health", get(system::health))
             .route("/ready", get(system::ready))
             .route("/info", needs(View, get(system::info)))
+            .route("/doctor", needs(View, post(system::doctor)))
+            .route("/update", needs(View, post(system::update)))
             .route("/events", needs(View, get(events::sse::stream)))
             .route("/events/recent", needs(View, get(events::recent::list)))
             .route("/events/ticket", needs(View, post(events::ticket::issue)))

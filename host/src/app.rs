@@ -165,6 +165,7 @@ impl App {
         link.connect(node.courier());
         let options = api::Options {
             address,
+            encrypted: tls.is_some(),
             base_path: settings.api.base_path.clone(),
             hosts: settings.api.hosts.clone(),
             origins: settings.api.origins.clone(),

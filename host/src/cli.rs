@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod client;
+mod doctor;
 mod down;
 mod driver;
 mod events;
@@ -31,6 +32,8 @@ use crate::settings;
 const FAILED: u8 = 1;
 /// Exit code when no host runs.
 const NO_HOST: u8 = 3;
+/// Exit code when the doctor found a problem.
+const UNWELL: u8 = 4;
 
 /// Runs miners and never loses them.
 #[derive(Parser)]
@@ -66,6 +69,12 @@ enum Command {
     Up(up::Up),
     /// End the host; miners run on unless told otherwise
     Down(down::Down),
+    /// Tell what is wrong with this rig, and how to mend it
+    Doctor,
+    /// Show what the host says of itself and its machine
+    Info,
+    /// Show which installed programs have newer releases
+    Update,
     /// Start, stop and watch miners
     #[command(subcommand)]
     Miner(miner::Miner),
@@ -131,6 +140,8 @@ enum Error {
     Message(String),
     #[error("no host runs for the state folder {}: start one with `adit up`", .0.display())]
     NoHost(PathBuf),
+    #[error("problems found: {0}; each has its fix below it")]
+    Unwell(usize),
     #[error(transparent)]
     App(#[from] crate::app::Error),
     #[error(transparent)]
@@ -151,6 +162,9 @@ pub fn main() -> ExitCode {
         Command::Keeper { dir } => return crate::keepers::keeper::main(&dir),
         Command::DriverRunner => return crate::drivers::runner::child::main(),
         Command::Down(down) => block_on(down::run(&cli.common, &down)),
+        Command::Doctor => block_on(doctor::doctor(&cli.common)),
+        Command::Info => block_on(doctor::info(&cli.common)),
+        Command::Update => block_on(doctor::update(&cli.common)),
         Command::Miner(command) => block_on(miner::run(&cli.common, command)),
         Command::History(command) => block_on(history::run(&cli.common, command)),
         Command::Profile(command) => block_on(profile::run(&cli.common, command)),
@@ -174,7 +188,11 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("adit: {}", complaint(&error));
-            ExitCode::from(if matches!(error, Error::NoHost(_)) { NO_HOST } else { FAILED })
+            ExitCode::from(match error {
+                Error::NoHost(_) => NO_HOST,
+                Error::Unwell(_) => UNWELL,
+                _ => FAILED,
+            })
         }
     }
 }
@@ -187,7 +205,7 @@ fn complaint(error: &Error) -> String {
         Error::Settings(_) | Error::App(_) => {
             text.lines().map(show::plain).collect::<Vec<_>>().join("\n")
         }
-        Error::Message(_) => show::plain(&text),
+        Error::Message(_) | Error::Unwell(_) => show::plain(&text),
         Error::NoHost(_) if is_service_closed() => {
             let service = crate::settings::SERVICE_STATE_DIR;
             let hint =

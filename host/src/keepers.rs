@@ -33,7 +33,7 @@ mod sys;
 
 pub use binary::Binary;
 pub use process::spawn_runner;
-pub(crate) use sys::end_with_reader;
+pub(crate) use sys::{clock_is_synchronised, end_with_reader};
 
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 

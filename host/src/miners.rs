@@ -5,6 +5,7 @@
 mod collector;
 mod command;
 mod device;
+mod doctor;
 mod error;
 mod events;
 mod facts;
@@ -15,6 +16,7 @@ mod install;
 mod launch;
 mod live;
 mod logs;
+mod machine;
 mod make;
 mod peers;
 mod probe;
@@ -30,6 +32,7 @@ mod supervisor;
 mod talk;
 mod tell;
 mod tick;
+mod updates;
 mod watchdog;
 mod words;
 
@@ -40,10 +43,12 @@ use std::{
     time::Duration,
 };
 
+use adit_plugin_api::Installed;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use command::Outcome;
+pub use doctor::examine;
 pub use error::Error;
 pub use events::{Events, Heard, Published, Subscription};
 pub use history::{Drawn, History, HistoryStatus};
@@ -60,6 +65,7 @@ pub use programs::Programs;
 pub(crate) use record::{Record, write_private};
 pub use remote_write::{RemoteWriteSettings, RemoteWriteStatus};
 pub use services::HostServices;
+pub use updates::Update;
 pub use watchdog::WatchdogSettings;
 
 use crate::{
@@ -306,13 +312,12 @@ impl Miners {
         Ok(self.0.parts.store.runs(&member.row.name, limit).await?)
     }
 
-    /// Where the program of a driver is; `None` when it needs none.
+    /// The program of a driver; `None` when it needs none.
     ///
     /// # Errors
     /// [`Error::NoProgram`] with what to do.
-    pub async fn program(&self, driver: &Driver) -> Result<Option<PathBuf>, Error> {
-        let found = self.0.parts.options.programs.find(driver).await?;
-        Ok(found.map(|installed| installed.program))
+    pub async fn program(&self, driver: &Driver) -> Result<Option<Installed>, Error> {
+        self.0.parts.options.programs.find(driver).await
     }
 
     /// Lets go of all miners. Their programs run on.

@@ -24,7 +24,7 @@ mod web;
 
 use std::{io, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
-use adit_plugin_api::Installed;
+use adit_plugin_api::{Installed, ReleasePlan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +179,16 @@ impl Releases {
         let shelf = self.shelf(driver);
         let record = shelf.record(&shelf.active()?.version)?;
         Some(shelf.installed(&record))
+    }
+
+    /// The newest release, as its page tells. Nothing is downloaded.
+    ///
+    /// # Errors
+    /// [`Error::NoRelease`], [`Error::Unreachable`] and their like.
+    pub async fn newest(&self, plan: &ReleasePlan) -> Result<String, Error> {
+        let inner = &self.0;
+        let found = service::find(&inner.web, &inner.options.sources, plan, None).await?;
+        Ok(found.version)
     }
 
     /// All installed versions, newest installation first.

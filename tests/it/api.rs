@@ -10,6 +10,7 @@ mod input;
 mod pools;
 mod profiles;
 mod reading;
+mod system;
 mod tls;
 mod wire;
 

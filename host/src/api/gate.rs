@@ -219,6 +219,7 @@ mod tests {
     fn options() -> Options {
         Options {
             address: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            encrypted: false,
             base_path: "/api/v1/mining".to_owned(),
             hosts: vec!["rig.lan".to_owned()],
             origins: vec!["http://dash.lan:8080".to_owned()],

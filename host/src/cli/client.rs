@@ -172,9 +172,7 @@ impl Client {
             .await
             .map_err(|_| silent(&format!("nothing came for {limit} s")))??;
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| {
-                Error::message(format!("the host's answer cannot be understood: {error}"))
-            });
+            return serde_json::from_slice(&body).map_err(|error| not_understood(&error));
         }
         Err(refusal(status, &body))
     }
@@ -187,6 +185,11 @@ fn root(error: &dyn std::error::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// The answer has another form than this version knows.
+pub(super) fn not_understood(error: &serde_json::Error) -> Error {
+    Error::message(format!("the host's answer cannot be understood: {error}"))
 }
 
 fn refusal(status: StatusCode, body: &[u8]) -> Error {

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
+use crate::model::doctor::Verdict;
+
 /// Prints `value` as JSON.
 pub(super) fn json(value: &impl Serialize) {
     let text = serde_json::to_string_pretty(value);
@@ -43,6 +45,26 @@ pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
     for row in &rows {
         line(row.each_ref().map(String::as_str));
     }
+}
+
+/// Whether standard output is a terminal that wants colours.
+pub(super) fn colours() -> bool {
+    use std::io::IsTerminal;
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty())
+        || std::env::var_os("TERM").is_some_and(|it| it == "dumb");
+    std::io::stdout().is_terminal() && !unwanted
+}
+
+/// A verdict as a word of eight columns, coloured where that is wanted.
+pub(super) fn verdict(verdict: Verdict) -> String {
+    let word = format!("{:<7}", verdict.as_str());
+    let colour = match verdict {
+        Verdict::Ok => 32,
+        Verdict::Note => 36,
+        Verdict::Warning => 33,
+        Verdict::Problem => 31,
+    };
+    if colours() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word }
 }
 
 /// `text` without anything that steers a terminal: it may come from a miner or a pool.

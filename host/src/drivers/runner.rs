@@ -14,6 +14,8 @@ mod object;
 mod process;
 mod serve;
 
+pub(crate) use confine::can_confine;
+
 use std::{
     collections::BTreeSet,
     io,

@@ -114,6 +114,18 @@ pub(crate) fn peer_uid(socket: BorrowedFd<'_>) -> io::Result<u32> {
     if done == 0 { Ok(peer.uid) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether the system holds its clock to be right; `None` when it does not tell.
+pub(crate) fn clock_is_synchronised() -> Option<bool> {
+    // SAFETY: `timex` is plain data for which all zeros is a valid value; without modes it is a
+    // question that changes nothing.
+    let mut clock: libc::timex = unsafe { mem::zeroed() };
+    // SAFETY: `clock` is live and writable.
+    match unsafe { libc::adjtimex(&raw mut clock) } {
+        -1 => None,
+        state => Some(state != libc::TIME_ERROR),
+    }
+}
+
 /// Runs `hook` in the child between fork and exec. It must not allocate, lock or panic.
 pub(crate) fn before_exec<F>(command: &mut Command, hook: F)
 where

@@ -281,7 +281,7 @@ async fn tell_progress(events: Events, id: DriverId, mut progress: watch::Receiv
 }
 
 /// `signer`: who signs in place of the publisher.
-async fn release_plan(
+pub(crate) async fn release_plan(
     driver: &Driver,
     version: Option<String>,
     signer: Option<&String>,

@@ -142,6 +142,7 @@ async fn parts(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = api::Options {
         address: listener.local_addr().unwrap(),
+        encrypted: false,
         base_path: "/api".to_owned(),
         hosts: Vec::new(),
         origins: Vec::new(),

@@ -39,6 +39,33 @@ fn versions_are_installed_side_by_side_and_changed_over_both_faces() {
 }
 
 #[test]
+fn newer_releases_are_told_and_not_installed() {
+    let rig = Rig::new();
+    let update = || rig.host.ok("POST", "/update", NONE);
+    assert_eq!(update(), json!({ "status": "All miners are up to date.", "checked": [] }));
+    rig.publish("6.25.0", &json!({}));
+    rig.host.ok("POST", "/miners/xmrig/install", NONE);
+    let current = update();
+    assert_eq!(
+        (&current["status"], current.get("updates_available")),
+        (&json!("All miners are up to date."), None)
+    );
+    rig.publish("6.26.0", &json!({}));
+    let newer = update();
+    assert_eq!(newer["updates_available"], json!({ "xmrig": "6.26.0" }));
+    let checked = json!([{ "minerType": "xmrig", "installed": "6.25.0", "newest": "6.26.0", "available": true }]);
+    assert_eq!(newer["checked"], checked);
+    let said = rig.host.run(&["update"]);
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("6.25.0") && said.contains("adit install xmrig"), "{said}");
+    assert_eq!(rig.host.get("/miners/xmrig/versions")["versions"].as_array().unwrap().len(), 1);
+    let info = rig.host.get("/info");
+    let all = info["installed_miners_info"].as_array().unwrap();
+    let xmrig = all.iter().find(|it| it["miner_type"] == "xmrig").unwrap();
+    assert_eq!(xmrig["version"], "6.25.0");
+}
+
+#[test]
 fn an_installation_tells_how_far_it_is() {
     let rig = Rig::new();
     rig.publish("6.26.0", &json!({}));

@@ -46,6 +46,14 @@ pub(crate) fn confine(order: &LoadOrder) -> Confinement {
     linux::confine(order)
 }
 
+/// Whether this kernel can keep a process to its own files. Asks and restricts nothing.
+pub(crate) fn can_confine() -> bool {
+    #[cfg(target_os = "linux")]
+    return linux::has_landlock();
+    #[cfg(not(target_os = "linux"))]
+    return false;
+}
+
 /// Confines nothing: this system has none of what it takes.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn confine(_: &LoadOrder) -> Confinement {

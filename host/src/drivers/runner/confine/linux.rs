@@ -83,6 +83,13 @@ pub(crate) fn confine(order: &LoadOrder) -> Confinement {
     Confinement { memory, cpu, files, network, calls }
 }
 
+/// Whether the first generation of Landlock is there. A ruleset that is only made binds nobody.
+pub(crate) fn has_landlock() -> bool {
+    let rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let made = rules.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create);
+    made.is_ok()
+}
+
 fn hard_limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
     setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
 }

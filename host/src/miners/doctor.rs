@@ -1,0 +1,254 @@
+//! What is wrong here, and what to do about it: the machine, the state folder, drivers, programs,
+//! keepers and the database.
+
+use std::{
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
+
+use adit_plugin_api::Phase;
+
+use crate::{
+    drivers::registry::{Listed, State},
+    keepers::look::Observed,
+    miners::{HistoryStatus, Miners, machine},
+    model::{
+        doctor::{
+            Finding, Verdict,
+            machine::{judge, judge_disk},
+        },
+        miner::MinerView,
+    },
+    releases::blocking,
+};
+
+/// Looks at the machine and at the state folder `home`; needs no host. Blocks for small files.
+pub fn examine(home: &Path) -> Vec<Finding> {
+    let mut found = vec![folder(home)];
+    if home.is_dir() {
+        found.push(judge_disk(machine::disk(home)));
+    }
+    found.extend(judge(&machine::facts()));
+    found
+}
+
+fn folder(home: &Path) -> Finding {
+    let id = "stateFolder";
+    let shown = home.display();
+    let bad = |told: String, fix: String| Finding::bad(id, Verdict::Problem, told, fix);
+    let metadata = match std::fs::metadata(home) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Finding::unknown(id, format!("{shown} is not there yet; the host makes it"));
+        }
+        Err(error) => {
+            let fix = format!("see that you may enter the folders that lead to {shown}");
+            return bad(format!("{shown} cannot be read: {error}"), fix);
+        }
+    };
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        let fix = format!("run adit as its owner, or run: sudo chown -R \"$(id -un)\" {shown}");
+        return bad(format!("{shown} belongs to another user"), fix);
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        let told = format!("others can look into {shown}, which holds wallets and tokens");
+        return bad(told, format!("run: chmod 700 {shown}"));
+    }
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    if rustix::fs::access(home, access).is_err() {
+        return bad(format!("{shown} cannot be written to"), format!("run: chmod 700 {shown}"));
+    }
+    Finding::ok(id, format!("{shown} is yours alone"))
+}
+
+impl Miners {
+    /// Looks at everything that this host is made of.
+    pub async fn doctor(&self) -> Vec<Finding> {
+        let root = self.0.parts.options.root.clone();
+        let home = root.parent().unwrap_or(&root).to_owned();
+        let machine = blocking(move || Ok::<_, std::io::Error>(examine(&home))).await;
+        let mut found = machine.unwrap_or_default();
+        found.extend(drivers(&self.0.parts.drivers.list()));
+        found.push(self.programs_found().await);
+        for miner in self.list() {
+            found.extend(self.keeper(&miner).await);
+        }
+        found.push(database(&self.history().status()));
+        found
+    }
+
+    /// Programs that the settings name are to be there; others are installed when wanted.
+    async fn programs_found(&self) -> Finding {
+        let id = "programs";
+        let (mut there, mut broken) = (Vec::new(), Vec::new());
+        for driver in self.0.parts.drivers.loaded() {
+            let programs = &self.0.parts.options.programs;
+            match programs.find(&driver).await {
+                Ok(Some(it)) => there.push(match it.version {
+                    Some(version) => format!("{} {version}", driver.id()),
+                    None => driver.id().to_string(),
+                }),
+                Ok(None) => {}
+                Err(error) if programs.configured.contains_key(driver.id()) => {
+                    broken.push(error.to_string());
+                }
+                Err(_) => {}
+            }
+        }
+        if !broken.is_empty() {
+            let fix = "mend the path under [programs] in the settings, or take it out and install \
+                       the program with adit install TYPE";
+            return Finding::bad(id, Verdict::Problem, broken.join("; "), fix);
+        }
+        if there.is_empty() {
+            let fix = "install one, such as: adit install xmrig";
+            return Finding::bad(id, Verdict::Note, "no program is installed", fix);
+        }
+        Finding::ok(id, format!("installed: {}", there.join(", ")))
+    }
+
+    /// Whether the run of a miner that should run is alive and has its keeper.
+    async fn keeper(&self, miner: &MinerView) -> Option<Finding> {
+        let (id, name) = ("keeper", &miner.name);
+        let reason = miner.reason.clone().unwrap_or_else(|| "no reason was told".to_owned());
+        if miner.phase == Phase::Failed {
+            let fix = format!(
+                "see adit miner logs {name} and adit miner runs {name}, mend the cause and run: \
+                 adit miner start {name}"
+            );
+            let told = format!("the miner {name} does not run: {reason}");
+            return Some(Finding::bad(id, Verdict::Problem, told, fix));
+        }
+        // A device has no process.
+        let run = miner.run.as_ref()?;
+        run.keeper_pid?;
+        let restart = format!("run: adit miner restart {name}");
+        Some(match self.0.parts.keepers.look(name).await {
+            Ok(Observed::Running(_) | Observed::Starting) => {
+                Finding::ok(id, format!("{name} runs under its keeper"))
+            }
+            Ok(Observed::Orphaned { .. }) => Finding::bad(
+                id,
+                Verdict::Problem,
+                format!("the keeper of {name} is gone and its program runs on without it"),
+                restart,
+            ),
+            // It ended this moment, which its supervisor sees to.
+            Ok(_) => Finding::unknown(id, format!("{name} has just ended")),
+            Err(error) => Finding::bad(
+                id,
+                Verdict::Problem,
+                format!("the run of {name} cannot be looked at: {error}"),
+                restart,
+            ),
+        })
+    }
+}
+
+fn drivers(listed: &[Listed]) -> Vec<Finding> {
+    let id = "drivers";
+    let mut found: Vec<Finding> = listed.iter().filter_map(driver).collect();
+    let serving = listed.iter().filter(|it| it.state == State::Loaded).count();
+    if serving == 0 {
+        let fix = "put drivers into a folder of the search path, or run: adit driver add FILE.so";
+        found.push(Finding::bad(id, Verdict::Problem, "no driver is loaded", fix));
+    } else {
+        found.push(Finding::ok(id, format!("{serving} drivers are loaded")));
+    }
+    found
+}
+
+fn driver(listed: &Listed) -> Option<Finding> {
+    let name = listed.id.clone().unwrap_or_else(|| listed.path.display().to_string());
+    let reason = listed.reason.clone().unwrap_or_else(|| "no reason was told".to_owned());
+    let (what, verdict, fix) = match listed.state {
+        State::Loaded => return None,
+        State::Refused => (
+            "is refused",
+            Verdict::Warning,
+            "do what the reason says, or remove the file".to_owned(),
+        ),
+        State::Untrusted => {
+            ("is not approved", Verdict::Warning, format!("run: adit driver trust {name}"))
+        }
+        State::Wedged => (
+            "is stuck",
+            Verdict::Problem,
+            "replace it with a mended one (adit driver add FILE.so), or restart the host; miners \
+             run on"
+                .to_owned(),
+        ),
+        State::Failed => ("crashed", Verdict::Warning, "replace it with a mended one".to_owned()),
+        State::Quarantined => {
+            ("is in quarantine", Verdict::Problem, format!("run: adit driver clear {name}"))
+        }
+    };
+    Some(Finding::bad("drivers", verdict, format!("the driver {name} {what}: {reason}"), fix))
+}
+
+fn database(history: &HistoryStatus) -> Finding {
+    let id = "database";
+    if let Some(error) = &history.error {
+        let since = history.failing_since.map(|at| format!(" since {at}")).unwrap_or_default();
+        let fix = "free space on its disk and see that the state folder can be written to; what \
+                   waits in memory is written then";
+        let told = format!("the database cannot be written{since}: {error}");
+        return Finding::bad(id, Verdict::Problem, told, fix);
+    }
+    match (history.enabled, history.last_written) {
+        (false, _) => Finding::unknown(id, "no history is kept (history.retention_days is 0)"),
+        (true, Some(at)) => Finding::ok(id, format!("the last figures were written at {at}")),
+        (true, None) => Finding::ok(id, "there are no figures to write yet"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_can_read_is_a_problem() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |mode: u32| {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            super::folder(folder.path())
+        };
+        assert_eq!(of(0o700).verdict, Verdict::Ok);
+        let open = of(0o755);
+        assert_eq!(open.verdict, Verdict::Problem);
+        assert!(open.fix.unwrap().starts_with("run: chmod 700 /"), "{}", open.told);
+        let away = super::folder(&folder.path().join("away"));
+        assert_eq!((away.verdict, away.fix), (Verdict::Note, None));
+    }
+
+    #[test]
+    fn drivers_out_of_order_are_told_with_what_to_do() {
+        let listed = |state, reason: &str| Listed {
+            path: "/drivers/libx.so".into(),
+            id: Some("acme".to_owned()),
+            version: None,
+            api: None,
+            state,
+            isolation: None,
+            reason: Some(reason.to_owned()),
+            sha256: None,
+            loaded_at: None,
+        };
+        for (state, verdict, fix) in [
+            (State::Refused, Verdict::Warning, "remove the file"),
+            (State::Untrusted, Verdict::Warning, "adit driver trust acme"),
+            (State::Wedged, Verdict::Problem, "adit driver add"),
+            (State::Failed, Verdict::Warning, "replace it"),
+            (State::Quarantined, Verdict::Problem, "adit driver clear acme"),
+        ] {
+            let found = drivers(&[listed(state, "it is broken"), listed(State::Loaded, "")]);
+            assert_eq!((found.len(), found[0].verdict), (2, verdict), "{found:?}");
+            assert!(found[0].told.contains("it is broken"), "{found:?}");
+            assert!(found[0].fix.as_deref().unwrap().contains(fix), "{found:?}");
+            assert_eq!(found[1].verdict, Verdict::Ok);
+        }
+        assert_eq!(drivers(&[])[0].verdict, Verdict::Problem);
+    }
+}
