@@ -111,6 +111,37 @@ fn every_crate_inherits_the_lints() {
     }
 }
 
+/// The files that links of `text` name, those of other sites left out.
+fn links(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let included = text.split("{{#include ").skip(1).filter_map(|rest| rest.split('}').next());
+    targets.chain(included).filter(|it| !it.is_empty() && !it.contains("://")).collect()
+}
+
+#[test]
+fn links_of_the_documentation_lead_to_files() {
+    let mut all = files("docs", "md");
+    all.iter_mut().for_each(|(path, _)| *path = Path::new("docs").join(&path));
+    for name in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "plugin-api/STABILITY.md"] {
+        all.push((name.into(), read(name)));
+    }
+    for (path, text) in &all {
+        for link in links(text) {
+            let target = root().join(path.parent().unwrap()).join(link);
+            assert!(target.exists(), "{}: {link} leads nowhere", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_book_has_every_page() {
+    let summary = read("docs/SUMMARY.md");
+    for (page, _) in files("docs", "md") {
+        let name = page.to_str().unwrap();
+        assert!(name == "SUMMARY.md" || links(&summary).contains(&name), "{name} is on no page");
+    }
+}
+
 fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with("//")
 }
