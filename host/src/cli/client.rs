@@ -146,7 +146,7 @@ impl Client {
                 .map_err(|error| Error::message(format!("cannot be written as JSON: {error}")))?;
         }
         request.body(Full::from(bytes)).map_err(|error| {
-            Error::message(format!("the host cannot be asked at {}: {error}", self.base))
+            Error::message(format!("the host at {} does not answer: {error}", self.base))
         })
     }
 

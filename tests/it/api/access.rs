@@ -26,6 +26,8 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("GET", "/health", ALL, 200),
     ("GET", "/ready", ALL, 200),
     ("GET", "/info", VIEW, 200),
+    ("POST", "/doctor", VIEW, 200),
+    ("POST", "/update", VIEW, 200),
     ("GET", "/events", VIEW, 200),
     ("GET", "/events/recent", VIEW, 200),
     ("POST", "/events/ticket", VIEW, 200),
