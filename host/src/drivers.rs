@@ -11,6 +11,7 @@
 
 pub mod call;
 pub mod check;
+pub mod definition;
 mod elf;
 pub mod handle;
 pub mod health;

@@ -177,7 +177,7 @@ pub type HostObject = AbiHost_TO<'static, RBox<()>>;
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = DriverModule_Ref, prefix_fields = DriverModule_Prefix)))]
 pub struct DriverModule {
-    /// Makes an object. The context is `{driver, miner?, dataDir}`.
+    /// Makes an object. The context is `{driver, miner?, dataDir, definition?}`.
     #[sabi(last_prefix_field)]
     pub create: extern "C" fn(host: HostObject, context: RStr<'_>) -> AbiResult<MinerObject>,
 }

@@ -31,8 +31,9 @@ pub(crate) fn create<M: Miner>(host: HostObject, context: &str) -> AbiResult<Min
     let host = Host::new(Arc::new(DriverEnd(host)));
     let made = guard(DRIVER, "create", || {
         forward::install_log(&host);
-        let ContextHead { driver, miner, data_dir } = decode("the context", context)?;
-        let context = Context { driver, miner, data_dir, host: host.clone() };
+        let head = decode("the context", context)?;
+        let ContextHead { driver, miner, data_dir, definition } = head;
+        let context = Context { driver, miner, data_dir, definition, host: host.clone() };
         forward::within(&host, || M::create(context))
     });
     let object = made.map(|miner| Adapter { host, miner: Some(miner) });

@@ -142,6 +142,9 @@ pub struct Context {
     pub miner: Option<String>,
     /// A folder that only this driver uses. It exists.
     pub data_dir: PathBuf,
+    /// The text of the file that defines this driver, for a library that serves drivers which are
+    /// written down; `None` for any other.
+    pub definition: Option<String>,
     /// What the host does for drivers.
     pub host: Host,
 }

@@ -120,8 +120,8 @@ impl<T> Question<T> {
 /// # Errors
 /// When the path of the folder is no UTF-8.
 pub fn context(context: &Context) -> Result<String> {
-    let Context { driver, miner, data_dir, host: _ } = context.clone();
-    encode("the context", &ContextHead { driver, miner, data_dir })
+    let Context { driver, miner, data_dir, definition, host: _ } = context.clone();
+    encode("the context", &ContextHead { driver, miner, data_dir, definition })
 }
 
 /// The context of [`context`] again, with a host that is not there.
@@ -129,8 +129,8 @@ pub fn context(context: &Context) -> Result<String> {
 /// # Errors
 /// When the text is no such context.
 pub fn read_context(text: &str) -> Result<Context> {
-    let ContextHead { driver, miner, data_dir } = decode("the context", text)?;
-    Ok(Context { driver, miner, data_dir, ..Context::default() })
+    let ContextHead { driver, miner, data_dir, definition } = decode("the context", text)?;
+    Ok(Context { driver, miner, data_dir, definition, ..Context::default() })
 }
 
 /// What the driver offers.

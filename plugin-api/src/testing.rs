@@ -100,6 +100,7 @@ impl TestHost {
             driver: "test".to_owned(),
             miner: Some("rig-1".to_owned()),
             data_dir: self.data_dir(),
+            definition: None,
             host: self.handle(),
         }
     }

@@ -14,6 +14,8 @@ pub(crate) struct ContextHead {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) miner: Option<String>,
     pub(crate) data_dir: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) definition: Option<String>,
 }
 
 /// A [`Reply`] without its body.

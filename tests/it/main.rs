@@ -4,6 +4,7 @@
 
 mod api;
 mod cli;
+mod declarative;
 mod device;
 mod drivers;
 mod events;

@@ -25,7 +25,7 @@ pub(super) enum Driver {
     List,
     /// Copy a driver file into the host's folder, where a running host finds it at once
     Add {
-        /// The file
+        /// The library, or the file written in TOML
         file: PathBuf,
     },
     /// Delete the file of a driver that was added; its miners run on
@@ -51,7 +51,7 @@ pub(super) enum Driver {
         /// The file
         file: PathBuf,
     },
-    /// Check a compiled driver against the rules for drivers; needs no host
+    /// Check a driver, compiled or written in TOML, against the rules for drivers; needs no host
     Check(check::Check),
     /// Make a complete crate for a new driver
     New(new::New),

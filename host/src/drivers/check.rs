@@ -24,6 +24,7 @@ pub use rules::{Finding, Outcome};
 use crate::{
     drivers::{
         check::{asked::Asked, golden::Case, rules::Findings, services::CheckServices},
+        definition,
         handle::{Driver, Instance, Limits},
         inspect::inspect,
         registry::{Drivers, Options},
@@ -40,8 +41,10 @@ const MINER: &str = "rig-1";
 /// What to check and with what.
 #[derive(Clone)]
 pub struct Request {
-    /// The compiled driver.
+    /// The compiled driver, or one that is written down.
     pub file: PathBuf,
+    /// The library that serves drivers which are written down.
+    pub interpreter: Option<PathBuf>,
     /// A folder with golden cases, if there is one.
     pub golden: Option<PathBuf>,
     /// A configuration to plan a run with; otherwise one is taken from the schema.
@@ -109,6 +112,11 @@ async fn load(request: &Request, problems: &[String]) -> Result<Loaded, String> 
         return Ok(Err(problem.clone()));
     }
     let drivers = request.folder.join("drivers");
+    if definition::is_definition(&request.file) {
+        let none = "nothing serves drivers written in TOML here: the library for it comes with adit, \
+                    in the folder drivers/ beside it or in /usr/lib/adit/drivers";
+        copy(request.interpreter.as_deref().ok_or(none)?, &drivers)?;
+    }
     copy(&request.file, &drivers)?;
     let place = |name: &str| request.folder.join(name);
     let search = Search { dirs: vec![drivers], ..Search::default() };
@@ -135,8 +143,9 @@ fn copy(file: &Path, folder: &Path) -> Result<(), String> {
         format!("cannot {what} {}: {}", folder.display(), cause(error))
     };
     std::fs::create_dir_all(folder).map_err(|error| wrong("make", &error))?;
-    let name = folder.join(if cfg!(target_os = "macos") { "driver.dylib" } else { "driver.so" });
-    std::fs::copy(file, name).map_err(|error| wrong("copy the driver to", &error))?;
+    let library = if cfg!(target_os = "macos") { "driver.dylib" } else { "driver.so" };
+    let name = if definition::is_definition(file) { "driver.toml" } else { library };
+    std::fs::copy(file, folder.join(name)).map_err(|error| wrong("copy the driver to", &error))?;
     Ok(())
 }
 

@@ -77,6 +77,8 @@ pub(crate) struct Birth {
     pub(crate) sha256: String,
     /// The driver's own folder. It exists.
     pub(crate) data_dir: PathBuf,
+    /// The text that defines it, when a library serves it that serves others too.
+    pub(crate) definition: Option<Arc<str>>,
     pub(crate) hosted: Hosted,
     pub(crate) caller: Caller,
     pub(crate) limits: Limits,
@@ -260,7 +262,7 @@ impl Birth {
         let module = match &self.hosted {
             Hosted::InProcess(module) => *module,
             Hosted::Process(runner) => {
-                let object = Arc::new(runner.object(miner, services));
+                let object = Arc::new(runner.object(miner, self.definition.as_deref(), services));
                 object.create().await?;
                 return Ok(Instance::of_process(object));
             }
@@ -269,6 +271,7 @@ impl Birth {
             driver: self.id.to_string(),
             miner: miner.map(ToString::to_string),
             data_dir: self.data_dir.clone(),
+            definition: self.definition.as_deref().map(str::to_owned),
             host: Host::new(services),
         };
         let create = move || Made::new(module, &context);

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     drivers::{
+        definition,
         preflight::{self, Image, Refusal},
         text::{one_line, panic_message},
         trust::{self, Distrust, Owner},
@@ -41,7 +42,8 @@ pub struct Inspection {
 #[derive(Default)]
 pub(crate) struct Examined {
     pub(crate) report: Inspection,
-    /// The bytes and the id, when there is no problem.
+    /// The bytes and the id, when there is no problem. The bytes of a driver that is written down are
+    /// its text.
     pub(crate) loadable: Option<(DriverId, Image)>,
     /// Whether it is something else than a driver, and not a driver with a fault.
     pub(crate) is_no_driver: bool,
@@ -76,7 +78,11 @@ fn try_examine(path: &Path, owner: Owner) -> Examined {
     let accepted = preflight::read(resolved).and_then(|image| {
         report.size = Some(image.bytes.len());
         report.sha256 = Some(image.sha256.clone());
-        let manifest = preflight::manifest(&image.bytes)?;
+        let manifest = if definition::is_definition(path) {
+            definition::manifest(&image.bytes)?
+        } else {
+            preflight::manifest(&image.bytes)?
+        };
         let id = preflight::accept(&manifest);
         report.manifest = Some(manifest);
         Ok((id?, image))

@@ -70,6 +70,9 @@ pub enum Refusal {
     /// Its manifest cannot be read.
     #[error("{0}")]
     Manifest(#[from] ManifestError),
+    /// It is written down and cannot be read.
+    #[error("{0}")]
+    Definition(String),
     /// It was built for hosts of another generation.
     #[error("built for driver API {0}, this host has {API_MAJOR}.x")]
     Api(ApiVersion),

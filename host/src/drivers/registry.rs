@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
+pub(crate) use find::by_version;
 pub use listed::{Listed, State};
 use serde_json::json;
 use tokio::task::JoinSet;

@@ -196,11 +196,17 @@ impl Runner {
     }
 
     /// An object in the process. It is made in each process that follows as well.
-    pub(crate) fn object(&self, miner: Option<&MinerName>, services: Arc<dyn Services>) -> Object {
+    pub(crate) fn object(
+        &self,
+        miner: Option<&MinerName>,
+        definition: Option<&str>,
+        services: Arc<dyn Services>,
+    ) -> Object {
         let context = Context {
             driver: self.0.id.to_string(),
             miner: miner.map(ToString::to_string),
             data_dir: self.0.order.data_dir.clone(),
+            definition: definition.map(str::to_owned),
             host: Host::default(),
         };
         let number = self.0.next_object.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the file of a driver is called after its last dot on this system.
+use crate::drivers::definition;
+
+/// What the library of a driver is called after its last dot on this system.
 const EXTENSION: &str = if cfg!(target_os = "macos") { "dylib" } else { "so" };
 
 /// The folders that are searched for drivers, first found first.
@@ -70,7 +72,7 @@ impl Search {
             }
             let in_build = is_build_dir(dir);
             let is_bundled = self.bundled.contains(dir);
-            match files(dir) {
+            match files(dir, in_build) {
                 Ok(paths) => found.candidates.extend(paths.into_iter().map(|path| Candidate {
                     path,
                     in_build,
@@ -93,13 +95,15 @@ pub(crate) fn cause(error: &io::Error) -> String {
     text[..end].to_lowercase()
 }
 
-fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+fn files(dir: &Path, in_build: bool) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
         // A name that begins with a dot is a copy under way.
         let hidden = name.as_encoded_bytes().starts_with(b".");
-        if !hidden && Path::new(&name).extension() == Some(OsStr::new(EXTENSION)) {
+        let is_library = Path::new(&name).extension() == Some(OsStr::new(EXTENSION));
+        let is_definition = !in_build && definition::is_definition(Path::new(&name));
+        if !hidden && (is_library || is_definition) {
             paths.push(dir.join(name));
         }
     }

@@ -10,3 +10,4 @@ mod files;
 mod isolation;
 mod place;
 mod swap;
+mod written;

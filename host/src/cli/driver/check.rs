@@ -6,16 +6,19 @@ use adit_plugin_api::Config;
 use clap::Args;
 
 use crate::{
-    cli::{Common, Error, show},
+    cli::{Common, Error, client::home, show},
     drivers::{
         check::{Finding, Outcome, Report, Request, check},
+        definition,
         handle::Limits,
+        search::Search,
+        trust::Owner,
     },
 };
 
 #[derive(Args)]
 pub(in crate::cli) struct Check {
-    /// The compiled driver
+    /// The compiled driver, or one written in TOML
     file: PathBuf,
     /// A folder with golden cases: recorded replies and output with the figures to expect
     #[arg(long, value_name = "FOLDER")]
@@ -35,7 +38,9 @@ pub(super) async fn run(common: &Common, command: Check) -> Result<(), Error> {
     let call = Duration::from_millis(deadline_ms);
     let limits = Limits { call, create: call.max(Limits::default().create), ..Limits::default() };
     let spawner = crate::app::runner_spawner();
-    let request = Request { file, golden, config, folder: folder.0.clone(), limits, spawner };
+    let interpreter = if definition::is_definition(&file) { interpreter(common)? } else { None };
+    let folder = folder.0.clone();
+    let request = Request { file, interpreter, golden, config, folder, limits, spawner };
     let report = check(&request).await.map_err(Error::message)?;
     if common.json {
         show::json(&report);
@@ -46,6 +51,13 @@ pub(super) async fn run(common: &Common, command: Check) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::message(format!("{} breaks rules for drivers", report.file.display())))
+}
+
+/// What serves drivers written in TOML, where a host would find it.
+fn interpreter(common: &Common) -> Result<Option<PathBuf>, Error> {
+    let exe = std::env::current_exe().map_err(|error| Error::message(error.to_string()))?;
+    let search = Search::standard(Vec::new(), &exe, home(common).path());
+    Ok(definition::interpreter(&search, Owner::current()))
 }
 
 fn read_config(path: &std::path::Path) -> Result<Config, Error> {

@@ -15,7 +15,7 @@ use crate::{
         client::{Client, home},
         show,
     },
-    drivers::{inspect::inspect, trust::Owner},
+    drivers::{definition::is_definition, inspect::inspect, trust::Owner},
     model::name::DriverId,
 };
 
@@ -23,10 +23,15 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What files of drivers are called after their last dot.
+const LIBRARY: &str = "so";
+const DEFINITION: &str = "toml";
+
 /// Copies `file` into the folder under the driver's id, if it could be loaded.
 pub(super) async fn add(common: &Common, file: &Path) -> Result<(), Error> {
     let folder = own_folder(common)?;
-    let part = folder.join(format!(".{}.so", std::process::id()));
+    let extension = if is_definition(file) { DEFINITION } else { LIBRARY };
+    let part = folder.join(format!(".{}.{extension}", std::process::id()));
     let added = copy(file, &part).and_then(|()| put_in_place(file, &part, &folder));
     if added.is_err() {
         // There may be nothing.
@@ -58,7 +63,10 @@ pub(super) async fn add(common: &Common, file: &Path) -> Result<(), Error> {
 pub(super) async fn remove(common: &Common, id: &str) -> Result<(), Error> {
     let folder = own_folder(common)?;
     let id = DriverId::new(id).map_err(|error| Error::message(error.to_string()))?;
-    let path = folder.join(format!("{id}.so"));
+    let library = folder.join(format!("{id}.{LIBRARY}"));
+    let written = library.with_extension(DEFINITION);
+    // Where both are there, the one that serves is the newer: the operator looks again.
+    let path = if written.exists() && !library.exists() { written } else { library };
     match fs::remove_file(&path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -107,7 +115,7 @@ fn put_in_place(file: &Path, part: &Path, folder: &Path) -> Result<(PathBuf, Str
         return Err(Error::message(format!("{} is not added: {problem}", file.display())));
     }
     let id = report.manifest.map(|manifest| manifest.id).unwrap_or_default();
-    let path = folder.join(format!("{id}.so"));
+    let path = folder.join(id).with_extension(part.extension().unwrap_or_default());
     fs::rename(part, &path).map_err(|error| failed("write", &path, &error))?;
     Ok((path, report.sha256.unwrap_or_default()))
 }

@@ -1,12 +1,13 @@
 //! Which files there are, and which of them could serve as drivers.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use adit_plugin_api::manifest::Manifest;
 use semver::Version;
 
 use crate::{
     drivers::{
+        definition,
         inspect::{Examined, examine},
         lock::{Lock, Trust},
         preflight::Image,
@@ -22,10 +23,23 @@ pub(super) type Place = usize;
 pub(super) struct Rival {
     pub(super) place: Place,
     pub(super) entry: Listed,
-    pub(super) image: Image,
+    /// The library.
+    pub(super) image: Arc<Image>,
     pub(super) id: DriverId,
     pub(super) manifest: Manifest,
+    /// The file's text, when it is not the library itself.
+    pub(super) definition: Option<Arc<str>>,
     pub(super) is_bundled: bool,
+}
+
+impl Rival {
+    /// Has the library of `interpreter` serve what is written in the file.
+    fn served_by(mut self, interpreter: &Self) -> Option<Self> {
+        let text = String::from_utf8(Arc::into_inner(self.image)?.bytes).ok()?;
+        self.definition = Some(text.into());
+        self.image = Arc::clone(&interpreter.image);
+        Some(self)
+    }
 }
 
 /// What a search found.
@@ -37,11 +51,28 @@ pub(super) struct Found {
     pub(super) rivals: BTreeMap<DriverId, Vec<Rival>>,
 }
 
+impl Found {
+    fn add_definitions(&mut self, definitions: Vec<Rival>, interpreter: Option<&Rival>) {
+        for rival in definitions {
+            let (place, mut entry, id) = (rival.place, rival.entry.clone(), rival.id.clone());
+            if let Some(rival) = interpreter.and_then(|it| rival.served_by(it)) {
+                self.rivals.entry(id).or_default().push(rival);
+                continue;
+            }
+            let reason = "nothing serves it: the library that serves drivers written in TOML is \
+                          not among the drivers, or not trusted; it comes with the host";
+            entry.reason = Some(reason.to_owned());
+            self.listed.insert(place, entry);
+        }
+    }
+}
+
 /// Looks at all files. Reads each whole; blocks.
 pub(super) fn find(options: &Options) -> Found {
     let search = options.search.find();
     let lock = options.lock.as_deref().map_or_else(|| Ok(Lock::default()), Lock::read);
     let mut found = Found::default();
+    let (mut interpreters, mut definitions) = (Vec::new(), Vec::new());
     for (place, candidate) in search.candidates.into_iter().enumerate() {
         let Examined { report, loadable, is_no_driver } = examine(&candidate.path, options.owner);
         if is_no_driver && candidate.in_build {
@@ -62,15 +93,23 @@ pub(super) fn find(options: &Options) -> Found {
             found.listed.insert(place, entry);
             continue;
         }
-        match (loadable, report.manifest) {
-            (Some((id, image)), Some(manifest)) => {
-                let is_bundled = candidate.is_bundled;
-                let rivals = found.rivals.entry(id.clone()).or_default();
-                rivals.push(Rival { place, entry, image, id, manifest, is_bundled });
-            }
-            _ => drop(found.listed.insert(place, entry)),
+        let (Some((id, image)), Some(manifest)) = (loadable, report.manifest) else {
+            found.listed.insert(place, entry);
+            continue;
+        };
+        let (image, is_bundled) = (Arc::new(image), candidate.is_bundled);
+        let definition = None;
+        let rival = Rival { place, entry, image, id, manifest, definition, is_bundled };
+        if definition::is_definition(&rival.entry.path) {
+            definitions.push(rival);
+        } else if definition::is_interpreter(&rival.manifest) {
+            interpreters.push(rival);
+        } else {
+            found.rivals.entry(rival.id.clone()).or_default().push(rival);
         }
     }
+    interpreters.sort_by(|a, b| by_version(&b.manifest.version, &a.manifest.version));
+    found.add_definitions(definitions, interpreters.first());
     for (dir, reason) in search.unreadable {
         let place = usize::MAX - found.listed.len();
         found.listed.insert(place, Listed { reason: Some(reason), ..Listed::new(dir) });
@@ -95,7 +134,7 @@ fn distrust(lock: &Result<Lock, String>, id: &DriverId, sha256: &str) -> Option<
 }
 
 /// Numbers compare as numbers; a text that is no version is older than any.
-pub(super) fn by_version(a: &str, b: &str) -> Ordering {
+pub(crate) fn by_version(a: &str, b: &str) -> Ordering {
     let parse = |text| Version::parse(text).ok();
     match (parse(a), parse(b)) {
         (Some(a), Some(b)) => a.cmp_precedence(&b),

@@ -19,7 +19,7 @@ pub(super) async fn load_one(
     options: &Options,
     services: ServicesFactory,
 ) -> Result<Driver, String> {
-    let Rival { entry, image, id, manifest, is_bundled, .. } = rival;
+    let Rival { entry, image, id, manifest, definition, is_bundled, .. } = rival;
     let limits = options.limits;
     let spawner = options.hosting.spawner(&id, is_bundled).cloned();
     let calling = CallerOptions {
@@ -55,8 +55,19 @@ pub(super) async fn load_one(
     };
     let Listed { path, sha256, .. } = entry;
     let sha256 = sha256.unwrap_or_default();
-    Driver::new(Birth { id, manifest, path, sha256, data_dir, hosted, caller, limits, services })
-        .await
+    let birth = Birth {
+        id,
+        manifest,
+        path,
+        sha256,
+        data_dir,
+        definition,
+        hosted,
+        caller,
+        limits,
+        services,
+    };
+    Driver::new(birth).await
 }
 
 /// A driver's library on its way.
