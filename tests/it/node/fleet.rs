@@ -143,6 +143,7 @@ fn a_worker_that_is_restarted_comes_back_with_its_miner() {
     assert_eq!(remote_miner(&controller, &rig, "rig")["running"], true);
     worker.up(&[]);
     wait_for_peer(&controller, &rig);
+    worker.wait_for_phase("rig", "mining");
     assert_eq!(worker.program("rig"), pid);
     assert_eq!(worker.get("/node/info")["listen"], Value::Null);
 }
