@@ -27,6 +27,7 @@ mod tokens;
 mod wallets;
 mod watchdog;
 mod web;
+mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -135,6 +136,8 @@ impl Api {
             .route("/events/recent", needs(View, get(events::recent::list)))
             .route("/events/ticket", needs(View, post(events::ticket::issue)))
             .route("/ws/events", needs(View, get(events::ws::open)))
+            .route("/webhooks", needs(View, get(webhooks::list)))
+            .route("/webhooks/{name}/test", needs(Admin, post(webhooks::test)))
             .route("/audit", needs(Admin, get(audit::list)))
             .route("/tokens", needs(Admin, get(tokens::list).post(tokens::create)))
             .route("/tokens/{id}", needs(Admin, delete(tokens::remove)))

@@ -155,6 +155,7 @@ impl App {
             watchdog: settings.watchdog.for_miners(),
             retention_days: settings.history.retention_days,
             remote_write: settings.remote_write.for_miners(&worker),
+            webhooks: settings.webhooks.iter().map(|it| it.for_miners()).collect(),
         };
         let keepers = Keepers::new(home.miners(), Binary::standard().await);
         // Can fail, so it comes before anything is started. Who reads it now waits for the answer.

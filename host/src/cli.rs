@@ -21,6 +21,7 @@ mod token;
 mod up;
 mod wallet;
 mod watchdog;
+mod webhook;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -117,6 +118,9 @@ enum Command {
     /// See and make tokens for the API
     #[command(subcommand)]
     Token(token::Token),
+    /// See who is told of events, and try it
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// See what the watchdog found and did
     Incidents(watchdog::Incidents),
     /// Tell the watchdog about a miner
@@ -181,6 +185,7 @@ pub fn main() -> ExitCode {
         Command::Peer(command) => block_on(peer::run(&cli.common, command)),
         Command::Remote(command) => block_on(remote::run(&cli.common, command)),
         Command::Token(command) => block_on(token::run(&cli.common, command)),
+        Command::Webhook(command) => block_on(webhook::run(&cli.common, command)),
         Command::Incidents(which) => block_on(watchdog::incidents(&cli.common, which)),
         Command::Watchdog(command) => block_on(watchdog::run(&cli.common, command)),
     };

@@ -18,6 +18,7 @@ mod live;
 mod logs;
 mod machine;
 mod make;
+mod outgoing;
 mod peers;
 mod probe;
 mod profiles;
@@ -34,6 +35,7 @@ mod tell;
 mod tick;
 mod updates;
 mod watchdog;
+mod webhooks;
 mod words;
 
 use std::{
@@ -67,6 +69,7 @@ pub use remote_write::{RemoteWriteSettings, RemoteWriteStatus};
 pub use services::HostServices;
 pub use updates::Update;
 pub use watchdog::WatchdogSettings;
+pub use webhooks::{SecretPlace, WebhookSecret, WebhookSettings, WebhookStatus};
 
 use crate::{
     drivers::{handle::Driver, registry::Drivers},
@@ -108,6 +111,8 @@ pub struct Options {
     pub retention_days: u32,
     /// Where all figures are pushed to, if anywhere.
     pub remote_write: Option<RemoteWriteSettings>,
+    /// Who is told of events.
+    pub webhooks: Vec<WebhookSettings>,
 }
 
 /// What every part of this module uses.
@@ -120,6 +125,8 @@ pub(crate) struct Parts {
     ticker: Ticker,
     watchdog: watchdog::Watchdog,
     remote_write: remote_write::RemoteWrite,
+    webhooks: webhooks::Webhooks,
+    outgoing: outgoing::Outgoing,
     installations: install::Installations,
     /// Held while profiles, wallets or pools change: each change is checked against all of them.
     changing: tokio::sync::Mutex<()>,
@@ -183,6 +190,7 @@ impl Miners {
         let (days, grid) = (options.retention_days, Grid::new(options.stats_interval));
         let history = History::begin(store.clone(), services.events.clone(), days, grid).await;
         let remote_write = remote_write::RemoteWrite::new(options.remote_write.clone());
+        let webhooks = webhooks::Webhooks::new(options.webhooks.clone());
         let parts = Parts {
             options,
             store,
@@ -192,6 +200,8 @@ impl Miners {
             ticker: Ticker::new(),
             watchdog,
             remote_write,
+            webhooks,
+            outgoing: outgoing::Outgoing::default(),
             installations,
             changing: tokio::sync::Mutex::default(),
             events: services.events.clone(),
@@ -208,6 +218,7 @@ impl Miners {
             started_s: jiff::Timestamp::now().as_duration().as_secs_f64(),
         }));
         miners.keep_history();
+        miners.send_events();
         for row in rows {
             miners.supervise(row);
         }

@@ -7,6 +7,7 @@ mod history;
 mod node;
 mod remote_write;
 mod watchdog;
+mod webhooks;
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +22,7 @@ pub use history::HistorySettings;
 pub use remote_write::RemoteWriteSettings;
 use serde::Deserialize;
 pub use watchdog::WatchdogSettings;
+pub use webhooks::WebhookSettings;
 
 use crate::{model::name::DriverId, releases::Sources};
 
@@ -54,6 +56,8 @@ pub struct Settings {
     pub node: NodeSettings,
     /// Where all series are pushed to.
     pub remote_write: RemoteWriteSettings,
+    /// Who is told of events.
+    pub webhooks: Vec<WebhookSettings>,
 }
 
 /// Where programs are downloaded from: GitHub, a mirror of it, or a server at the site.
@@ -103,6 +107,7 @@ impl Default for Settings {
             history: HistorySettings::default(),
             node: NodeSettings::default(),
             remote_write: RemoteWriteSettings::default(),
+            webhooks: Vec::new(),
         }
     }
 }
@@ -176,6 +181,7 @@ impl Settings {
         self.watchdog.check().map_err(Error::Value)?;
         self.remote_write.check().map_err(Error::Value)?;
         self.node.check().map_err(Error::Value)?;
+        webhooks::check(&self.webhooks).map_err(Error::Value)?;
         if !self.state_dir.is_absolute() {
             return wrong(format!(
                 "state_dir {}: write an absolute path",

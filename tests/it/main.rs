@@ -19,4 +19,5 @@ mod survival;
 mod tidy;
 mod tt_miner;
 mod watchdog;
+mod webhooks;
 mod xmrig;

@@ -19,7 +19,10 @@ fn scrape(host: &Host) -> String {
 
 /// A host with a miner of which everything is known, a restart, a warning and a store that is away.
 fn busy() -> Host {
-    let host = impatient("[remote_write]\nurl = 'http://127.0.0.1:1/write'\ninterval_ms = 200\n");
+    let host = impatient(
+        "[remote_write]\nurl = 'http://127.0.0.1:1/write'\ninterval_ms = 200\n\
+         [[webhooks]]\nname = 'pager'\nurl = 'http://127.0.0.1:1/'\ntypes = ['miner.started']\n",
+    );
     host.simulate("well", &json!({}));
     grief(&host, "ill", &json!({ "hangAfterMs": 1500 }));
     host.wait_for_phase("well", "mining");
@@ -75,7 +78,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn is_metric(word: &str) -> bool {
-    ["miner_", "driver_", "host_", "remote_write_", "process_"]
+    ["miner_", "driver_", "host_", "remote_write_", "webhook_", "process_"]
         .iter()
         .any(|it| word.starts_with(it))
         && !["driver_version", "miner_version"].contains(&word)

@@ -93,6 +93,8 @@ impl From<miners::Error> for ApiError {
         let (status, code) = match &error {
             E::NoMiner(_) => (StatusCode::NOT_FOUND, "MINER_NOT_FOUND"),
             E::NoIncident(_) => (StatusCode::NOT_FOUND, "NO_INCIDENT"),
+            E::NoWebhook { .. } => (StatusCode::NOT_FOUND, "WEBHOOK_NOT_FOUND"),
+            E::Webhook(_) => (StatusCode::BAD_GATEWAY, "WEBHOOK_FAILED"),
             E::Taken(_) => (StatusCode::CONFLICT, "MINER_EXISTS"),
             E::NoDriver { .. } => (StatusCode::BAD_REQUEST, "UNSUPPORTED_MINER"),
             E::NotRunning(_) | E::UnknownLaunch(_) => (StatusCode::CONFLICT, "NOT_RUNNING"),

@@ -43,6 +43,17 @@ pub enum Error {
     /// The watchdog noted no such incident, or it was removed since.
     #[error("there is no incident with the number {0}")]
     NoIncident(i64),
+    /// Nobody of this name is told of events.
+    #[error("there is no webhook {name:?} in the settings{}", others(.known))]
+    NoWebhook {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// An event could not be delivered.
+    #[error("the event could not be delivered: {0}")]
+    Webhook(String),
     /// A miner runs what should be removed.
     #[error("{driver} {version} is what {miners} runs: stop that first")]
     InUse {
@@ -105,6 +116,10 @@ pub enum Error {
     /// The host is going down.
     #[error("the host is shutting down")]
     ShuttingDown,
+}
+
+fn others(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("; there are: {}", names.join(", ")) }
 }
 
 fn listed(ids: &[String]) -> String {

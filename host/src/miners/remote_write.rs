@@ -14,18 +14,14 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, body::Bytes, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use http_body_util::Full;
+use hyper::{Request, body::Bytes, header};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Notify, time::MissedTickBehavior};
 
 use crate::miners::{
     Miners,
+    outgoing::{Outgoing, Sent, pause},
     remote_write::{queue::Queue, wire::Packed},
 };
 
@@ -33,10 +29,6 @@ use crate::miners::{
 const LIMIT: Duration = Duration::from_secs(30);
 /// Pause after the first failure; doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause, whatever the store says.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Largest answer that is read, in bytes: it may say why something was refused.
-const ANSWER_BYTES: usize = 4 << 10;
 
 /// What the operator set about the store.
 #[derive(Clone, Debug)]
@@ -95,17 +87,6 @@ struct State {
     status: RemoteWriteStatus,
 }
 
-/// How an attempt ended.
-enum Sent {
-    Taken,
-    /// Sending it again would not help.
-    Refused(String),
-    /// It may go better later, at the earliest after this time.
-    Failed(String, Option<Duration>),
-}
-
-type Web = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
-
 impl RemoteWrite {
     pub(crate) fn new(settings: Option<RemoteWriteSettings>) -> Self {
         let url = settings.as_ref().map(|settings| settings.url.clone());
@@ -132,22 +113,14 @@ impl RemoteWrite {
     }
 
     /// Sends what waits, oldest first, for ever.
-    async fn send_all(&self, settings: &RemoteWriteSettings) {
-        let web = match web() {
-            Ok(web) => web,
-            Err(error) => {
-                tracing::error!(error, "cannot push to the remote store");
-                self.state().status.last_error = Some(error);
-                return;
-            }
-        };
+    async fn send_all(&self, web: &Outgoing, settings: &RemoteWriteSettings) {
         let mut failed: u32 = 0;
         loop {
             let Some(request) = self.next() else {
                 self.wake.notified().await;
                 continue;
             };
-            let sent = send(&web, settings, &request).await;
+            let sent = send(web, settings, &request).await;
             let pause = self.note(sent, request, settings, failed);
             failed = if pause.is_some() { failed.saturating_add(1) } else { 0 };
             if let Some(pause) = pause {
@@ -188,7 +161,7 @@ impl RemoteWrite {
                 state.status.last_error = Some(error);
                 None
             }
-            Sent::Failed(error, wish) => {
+            Sent::Failed { why: error, wish, .. } => {
                 if state.status.last_error.is_none() {
                     tracing::warn!(error, "the remote store is away; samples wait");
                 }
@@ -196,8 +169,7 @@ impl RemoteWrite {
                 state.status.last_error = Some(error);
                 let dropped = state.queue.put_back(request, settings.buffer_bytes);
                 state.status.dropped_samples += dropped;
-                let own = FIRST_PAUSE * 2_u32.saturating_pow(failed.min(6));
-                Some(spread(wish.unwrap_or(own).clamp(FIRST_PAUSE, LONGEST_PAUSE)))
+                Some(pause(FIRST_PAUSE, failed, wish))
             }
         }
     }
@@ -216,7 +188,7 @@ impl Miners {
         tokio::select! {
             () = self.0.ending.cancelled() => {}
             () = self.gather(settings) => {}
-            () = remote.send_all(settings) => {}
+            () = remote.send_all(&self.0.parts.outgoing, settings) => {}
         }
     }
 
@@ -233,29 +205,13 @@ impl Miners {
     }
 }
 
-/// The same time give or take a quarter, so that hosts that failed together do not come together.
-fn spread(pause: Duration) -> Duration {
-    let share = f64::from(uuid::Uuid::new_v4().as_bytes()[15]) / f64::from(u8::MAX);
-    pause.mul_f64(0.75 + share / 2.0)
-}
-
-fn web() -> Result<Web, String> {
-    let connector = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-        .map_err(|error| format!("cannot read this machine's certificates: {error}"))?
-        .https_or_http()
-        .enable_http1()
-        .build();
-    Ok(Client::builder(TokioExecutor::new()).build(connector))
-}
-
-async fn send(web: &Web, settings: &RemoteWriteSettings, request: &Packed) -> Sent {
+async fn send(web: &Outgoing, settings: &RemoteWriteSettings, request: &Packed) -> Sent {
     let token = match &settings.bearer_token_file {
         None => None,
         Some(path) => match tokio::fs::read_to_string(path).await {
             Ok(token) => Some(token.trim().to_owned()),
             Err(error) => {
-                return Sent::Failed(format!("cannot read {}: {error}", path.display()), None);
+                return Sent::failed(format!("cannot read {}: {error}", path.display()));
             }
         },
     };
@@ -267,46 +223,8 @@ async fn send(web: &Web, settings: &RemoteWriteSettings, request: &Packed) -> Se
     if let Some(token) = token {
         ask = ask.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    let ask = match ask.body(Full::new(Bytes::from(request.body.clone()))) {
-        Ok(ask) => ask,
-        Err(_) => return Sent::Failed("the token or the URL cannot be sent".to_owned(), None),
-    };
-    match tokio::time::timeout(LIMIT, answer(web, ask)).await {
-        Ok(sent) => sent,
-        Err(_) => Sent::Failed(format!("no answer within {} s", LIMIT.as_secs()), None),
+    match ask.body(Full::new(Bytes::from(request.body.clone()))) {
+        Ok(ask) => web.send(ask, LIMIT).await,
+        Err(_) => Sent::failed("the token or the URL cannot be sent"),
     }
-}
-
-async fn answer(web: &Web, ask: Request<Full<Bytes>>) -> Sent {
-    let answer = match web.request(ask).await {
-        Ok(answer) => answer,
-        Err(error) => return Sent::Failed(cause(&error), None),
-    };
-    let status = answer.status();
-    if status.is_success() {
-        return Sent::Taken;
-    }
-    let wish = answer.headers().get(header::RETRY_AFTER).and_then(|it| it.to_str().ok());
-    let wish = wish.and_then(|it| it.parse().ok()).map(Duration::from_secs);
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await;
-    let body = body.map(|it| it.to_bytes()).unwrap_or_default();
-    let said: String = String::from_utf8_lossy(&body)
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(300)
-        .collect();
-    let said = format!("{status}: {}", said.trim());
-    let refused = status.is_client_error()
-        && status != StatusCode::TOO_MANY_REQUESTS
-        && status != StatusCode::REQUEST_TIMEOUT;
-    if refused { Sent::Refused(said) } else { Sent::Failed(said, wish) }
-}
-
-/// The innermost cause: what the system said.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

@@ -68,6 +68,7 @@ impl Miners {
             families.pool_switches.add(&[("instance", miner.as_str())], float(count));
         }
         families.add_remote_write(&self.remote_write());
+        self.webhooks().iter().for_each(|it| families.add_webhook(it));
         families.all()
     }
 }

@@ -155,6 +155,7 @@ async fn no_miners(folder: &TempDir, store: &Store) -> Miners {
         output_interval: Duration::from_millis(100),
         retention_days: 1,
         remote_write: None,
+        webhooks: Vec::new(),
         watchdog: miners::WatchdogSettings {
             options: Default::default(),
             incidents: crate::store::IncidentLimits { per_miner: 10, days: 1 },

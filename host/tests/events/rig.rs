@@ -125,6 +125,7 @@ async fn parts(
         watchdog: adit::settings::WatchdogSettings::default().for_miners(),
         retention_days: 0,
         remote_write: None,
+        webhooks: Vec::new(),
     };
     let keepers = Keepers::new(folder.join("miners"), Keepers::THIS_BINARY);
     let events = Events::new(jiff::Timestamp::now().as_millisecond());

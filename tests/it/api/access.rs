@@ -68,6 +68,8 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("GET", "/incidents", VIEW, 200),
     ("GET", "/metrics", VIEW, 200),
     ("GET", "/remote-write", VIEW, 200),
+    ("GET", "/webhooks", VIEW, 200),
+    ("POST", "/webhooks/{name}/test", ADMIN, 404),
     ("GET", "/incidents/{id}", VIEW, 400),
     ("POST", "/miners/{name}/maintenance", OPERATE, 400),
     ("GET", "/miners/{name}/watchdog", VIEW, 404),

@@ -67,7 +67,8 @@ async fn course(answers: &[&str], token: Option<&str>) -> (Vec<(String, f64)>, R
         remote.push(request(value), &settings);
     }
     let sending = std::sync::Arc::clone(&remote);
-    let sending = tokio::spawn(async move { sending.send_all(&settings).await });
+    let sending =
+        tokio::spawn(async move { sending.send_all(&Outgoing::default(), &settings).await });
     let mut got = Vec::new();
     let (mut stream, _) = listener.accept().await.unwrap();
     for status in answers {
@@ -129,7 +130,9 @@ async fn while_the_store_is_away_the_oldest_go_and_are_counted() {
     }
     let status = remote.status();
     assert_eq!((status.dropped_samples, status.pending_samples), (7, 3));
-    let tried = tokio::time::timeout(Duration::from_millis(300), remote.send_all(&settings)).await;
+    let web = Outgoing::default();
+    let tried = remote.send_all(&web, &settings);
+    let tried = tokio::time::timeout(Duration::from_millis(300), tried).await;
     assert!(tried.is_err(), "it goes on trying");
     let status = remote.status();
     assert!(status.failures >= 1 && status.sent_samples == 0, "{status:?}");

@@ -1,7 +1,7 @@
 //! The names of all series, in the words of the field; see the README for the labels.
 
 use crate::{
-    miners::{remote_write::RemoteWriteStatus, series::float},
+    miners::{RemoteWriteStatus, WebhookStatus, series::float},
     model::series::Family,
 };
 
@@ -35,6 +35,9 @@ pub(super) struct Families {
     pub(super) rw_failures: Family,
     pub(super) rw_pending: Family,
     pub(super) rw_last: Family,
+    pub(super) hook_events: Family,
+    pub(super) hook_failures: Family,
+    pub(super) hook_queued: Family,
 }
 
 impl Families {
@@ -118,6 +121,12 @@ impl Families {
                 "remote_write_last_success_timestamp_seconds",
                 "When the remote store last took samples, in seconds since 1970.",
             ),
+            hook_events: counter("webhook_events_total", "Events for a webhook, by their fate."),
+            hook_failures: counter(
+                "webhook_failures_total",
+                "Attempts to reach a webhook that failed and are repeated.",
+            ),
+            hook_queued: gauge("webhook_queued_events", "Events that wait for a webhook."),
         }
     }
 
@@ -152,6 +161,9 @@ impl Families {
             self.rw_failures,
             self.rw_pending,
             self.rw_last,
+            self.hook_events,
+            self.hook_failures,
+            self.hook_queued,
         ]
     }
 
@@ -171,5 +183,18 @@ impl Families {
         if let Some(at_ms) = status.last_success_ms {
             self.rw_last.add(&[], float(u64::try_from(at_ms / 1000).unwrap_or(0)));
         }
+    }
+
+    pub(super) fn add_webhook(&mut self, status: &WebhookStatus) {
+        let webhook = ("webhook", status.name.as_str());
+        for (result, count) in [
+            ("delivered", status.delivered),
+            ("refused", status.refused),
+            ("dropped", status.dropped),
+        ] {
+            self.hook_events.add(&[webhook, ("result", result)], float(count));
+        }
+        self.hook_failures.add(&[webhook], float(status.failures));
+        self.hook_queued.add(&[webhook], float(status.queued));
     }
 }
