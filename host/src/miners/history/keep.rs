@@ -9,13 +9,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     miners::{
         events::{Heard, Subscription},
-        history::History,
+        history::{Drawn, History},
     },
     model::{
         event::Event,
         history::{
-            reading,
+            Kind, Metric, reading,
+            recent::KEPT_MS,
             recorder::{Refused, Write},
+            thin::Range,
         },
         sample::Batch,
     },
@@ -27,6 +29,8 @@ use crate::{
 const WAITING_TICKS: usize = 720;
 /// Stretches that wait in memory, in bytes.
 const WAITING_BYTES: usize = 16 << 20;
+/// Samples of five minutes at most, at the shortest step.
+const MOST_RECENT: u32 = 3_000;
 /// Events that wait in memory.
 const WAITING_EVENTS: usize = 512;
 
@@ -37,6 +41,7 @@ impl History {
         mut batches: Receiver<Arc<Batch>>,
         ending: CancellationToken,
     ) {
+        self.refill(jiff::Timestamp::now().as_millisecond()).await;
         loop {
             let got = tokio::select! {
                 biased;
@@ -49,6 +54,31 @@ impl History {
                 Err(RecvError::Closed) => return,
             }
         }
+    }
+
+    /// Takes the last five minutes of an earlier host into memory, as far as they are known.
+    pub(super) async fn refill(&self, now_ms: i64) {
+        // Ticks are after the start of their time, so none is left out.
+        let range = Range { since_ms: now_ms - KEPT_MS, until_ms: now_ms + 1 };
+        for name in self.growing_miners() {
+            let subject = (Kind::Miner, name.as_str());
+            match self.chart(subject, Metric::Hashrate, range, MOST_RECENT).await {
+                Ok(Drawn::Numbers(points)) => self.state().recent.fill(name, &points),
+                Ok(Drawn::Phases(_)) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the last five minutes");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The miners of which there was something in the last two hours.
+    fn growing_miners(&self) -> Vec<String> {
+        let state = self.state();
+        let Some(recorder) = &state.recorder else { return Vec::new() };
+        let open = recorder.of_kind(Kind::Miner).filter(|it| recorder.is_open(it.id));
+        open.map(|series| series.name.clone()).collect()
     }
 
     /// Takes up where the database ends, unless that is done.

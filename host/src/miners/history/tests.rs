@@ -151,6 +151,29 @@ async fn a_history_that_is_off_keeps_five_minutes_in_memory_only() {
 }
 
 #[tokio::test]
+async fn the_last_five_minutes_are_there_again_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = history(folder.path()).await;
+    // Wherever the stretch of a miner ends, there is some miner whose stretch ended just before.
+    for tick in T0..T0 + 800 {
+        kept.record(&batch(tick, 20)).await;
+    }
+    let before: Vec<_> = (0..20).map(|n| kept.recent(&format!("m{n}"))).collect();
+    drop(kept);
+    let kept = history(folder.path()).await;
+    assert!(kept.recent("m0").is_empty(), "nothing was read yet");
+    kept.refill(GRID.at_ms(T0 + 800)).await;
+    // The oldest of the thirty is five minutes old by now.
+    for (n, before) in before.iter().enumerate() {
+        assert_eq!(kept.recent(&format!("m{n}"))[1..], before[1..], "m{n}");
+    }
+    // What comes then goes on where that ends.
+    kept.record(&batch(T0 + 800, 20)).await;
+    let after = kept.recent("m3");
+    assert_eq!((after.len(), &after[..29]), (30, &before[3][1..]));
+}
+
+#[tokio::test]
 async fn events_are_kept_and_asked_for_by_miner_and_time() {
     let folder = tempfile::tempdir().unwrap();
     let kept = history(folder.path()).await;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::model::{history::thin::Point, sample::Batch};
 
 /// How long they are kept.
-const KEPT_MS: i64 = 5 * 60_000;
+pub const KEPT_MS: i64 = 5 * 60_000;
 
 /// The hashrates of the last five minutes of every miner.
 #[derive(Debug, Default)]
@@ -29,6 +29,14 @@ impl Recent {
             kept.retain(|(at_ms, _)| now_ms - at_ms < KEPT_MS && *at_ms <= before);
             !kept.is_empty()
         });
+    }
+
+    /// Takes in what an earlier host saw of a miner, oldest first; before anything else of it.
+    pub fn fill(&mut self, miner: String, points: &[Point]) {
+        if !points.is_empty() {
+            let kept = self.0.entry(miner).or_default();
+            kept.extend(points.iter().map(|it| (it.timestamp.as_millisecond(), it.mean)));
+        }
     }
 
     /// The hashrates of a miner, oldest first.
