@@ -209,6 +209,7 @@ impl Miners {
         };
         let parts = Arc::new(parts);
         let rows = recover::all(&parts).await?;
+        profiles::apply::watch_as_profiles_say(&parts, &rows).await;
         let miners = Self(Arc::new(Inner {
             parts,
             members: Mutex::default(),

@@ -78,16 +78,18 @@ pub(crate) async fn chart(
     Ok(Json(api.0.miners.history().chart(subject, metric, range, points).await?))
 }
 
-/// The algorithms that there are totals of.
+/// The algorithms and pools that there are totals of.
 pub(crate) async fn totals(State(api): State<Api>) -> Json<Value> {
-    let algorithms = api.0.miners.history().names(Kind::Algorithm);
-    Json(json!({ "algorithms": algorithms }))
+    let history = api.0.miners.history();
+    let (algorithms, pools) = (history.names(Kind::Algorithm), history.names(Kind::Pool));
+    Json(json!({ "algorithms": algorithms, "pools": pools }))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TotalQuery {
     algorithm: Option<String>,
+    pool: Option<String>,
     since: Option<String>,
     until: Option<String>,
     points: Option<u64>,
@@ -98,26 +100,29 @@ pub(crate) async fn total(
     State(api): State<Api>,
     Parameters(query): Parameters<TotalQuery>,
 ) -> Result<Json<Drawn>, ApiError> {
-    let TotalQuery { algorithm, since, until, points, metric } = query;
+    let TotalQuery { algorithm, pool, since, until, points, metric } = query;
     let (range, points, metric) = asked(since, until, points, metric.as_deref())?;
     let history = api.0.miners.history();
-    let subject = match &algorithm {
-        Some(algorithm) if history.has(Kind::Algorithm, algorithm) => {
-            (Kind::Algorithm, &**algorithm)
+    let unknown = |code: &str, what: &str, name: &str| {
+        let sentence =
+            format!("the history has no {what} {name:?}: GET /history/totals lists those it has");
+        Err(ApiError::not_found(code, sentence))
+    };
+    let subject = match (&algorithm, &pool) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::bad_request("write algorithm=… or pool=…, not both"));
         }
-        Some(algorithm) => {
-            let sentence = format!(
-                "the history has no algorithm {algorithm:?}: GET /history/totals lists those it has"
-            );
-            return Err(ApiError::not_found("ALGORITHM_NOT_FOUND", sentence));
-        }
-        None if metric == Metric::Hashrate => {
+        (Some(name), None) if history.has(Kind::Algorithm, name) => (Kind::Algorithm, &**name),
+        (Some(name), None) => return unknown("ALGORITHM_NOT_FOUND", "algorithm", name),
+        (None, Some(url)) if history.has(Kind::Pool, url) => (Kind::Pool, &**url),
+        (None, Some(url)) => return unknown("POOL_NOT_FOUND", "pool", url),
+        (None, None) if metric == Metric::Hashrate => {
             return Err(ApiError::bad_request(
-                "hashrates of different algorithms do not add up: write algorithm=…, or another \
-                 metric such as metric=power for all miners together",
+                "hashrates of different algorithms do not add up: write algorithm=… or pool=…, or \
+                 another metric such as metric=power for all miners together",
             ));
         }
-        None => (Kind::Fleet, ""),
+        (None, None) => (Kind::Fleet, ""),
     };
     if metric == Metric::Phase {
         return Err(ApiError::bad_request("only a miner has phases: choose another metric"));

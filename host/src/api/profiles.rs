@@ -18,6 +18,7 @@ use crate::{
         name::{DriverId, MinerName},
         profile::{PoolChoice, ProfileView},
         restart::RestartPolicy,
+        watchdog::limits::Options,
     },
 };
 
@@ -35,6 +36,7 @@ pub(crate) struct ProfileBody {
     tags: Option<Vec<String>>,
     autostart: Option<bool>,
     restart: Option<RestartPolicy>,
+    watchdog: Option<Options>,
     #[serde(rename = "createdAtMs")]
     _created_at_ms: Option<i64>,
     updated_at_ms: Option<i64>,
@@ -47,7 +49,8 @@ pub(crate) struct ProfileBody {
 impl From<ProfileBody> for ProfileChange {
     fn from(body: ProfileBody) -> Self {
         let ProfileBody { name, miner_type, config, pools, tags, autostart, restart, .. } = body;
-        Self { name, miner_type, config, pools, tags, autostart, restart }
+        let watchdog = body.watchdog;
+        Self { name, miner_type, config, pools, tags, autostart, restart, watchdog }
     }
 }
 

@@ -155,9 +155,9 @@ fn print_miners(miners: Vec<HashrateStats>) {
     let row = |it: HashrateStats| {
         [
             it.miner_name,
-            show::hashrate(it.average_rate),
-            show::hashrate(it.min_rate),
-            show::hashrate(it.max_rate),
+            show::hashrate(it.mean),
+            show::hashrate(it.min),
+            show::hashrate(it.max),
             it.total_points.to_string(),
             time(it.first_seen),
             time(it.last_seen),

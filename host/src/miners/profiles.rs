@@ -32,6 +32,7 @@ use crate::{
         profile::{PoolChoice, Profile, ProfileFields, ProfileId, ProfileView, miner_names},
         restart::RestartPolicy,
         secrets::{mask, unmask},
+        watchdog::limits::Options,
     },
     store::{Catalogue, MinerRow},
 };
@@ -54,6 +55,8 @@ pub struct ProfileChange {
     pub autostart: Option<bool>,
     /// What its miners do when their program ends by itself.
     pub restart: Option<RestartPolicy>,
+    /// How its miners are watched.
+    pub watchdog: Option<Options>,
 }
 
 impl ProfileChange {
@@ -66,6 +69,10 @@ impl ProfileChange {
             tags: self.tags.or_else(|| old.map(|it| it.tags.clone())).unwrap_or_default(),
             autostart: self.autostart.or(old.map(|it| it.autostart)).unwrap_or_default(),
             restart: self.restart.or_else(|| old.map(|it| it.restart.clone())).unwrap_or_default(),
+            watchdog: self
+                .watchdog
+                .or_else(|| old.map(|it| it.watchdog.clone()))
+                .unwrap_or_default(),
         }
     }
 }
@@ -278,7 +285,7 @@ impl Miners {
 
     fn profile_view(&self, objects: &Objects, profile: &Profile) -> ProfileView {
         let parts = &self.0.parts;
-        let ProfileFields { name, miner_type, config, pools, tags, autostart, restart } =
+        let ProfileFields { name, miner_type, config, pools, tags, autostart, restart, watchdog } =
             profile.fields.clone();
         ProfileView {
             id: profile.id,
@@ -289,6 +296,7 @@ impl Miners {
             tags,
             autostart,
             restart,
+            watchdog,
             miners: self.miners_of(profile.id),
             problem: objects.check(parts, &profile.fields).err().map(|error| error.to_string()),
             created_at_ms: profile.created_at_ms,

@@ -118,6 +118,16 @@ impl Watchdog {
         }
     }
 
+    /// Watches the miner as its profile wants, from now on.
+    pub(crate) fn follow(&self, miner: &MinerName, profile: &Options) {
+        let mut wards = self.wards();
+        match wards.get_mut(miner) {
+            Some(ward) => ward.of_profile = profile.clone(),
+            None if profile.is_empty() => {}
+            None => wards.entry(miner.clone()).or_default().of_profile = profile.clone(),
+        }
+    }
+
     pub(crate) fn forget(&self, miner: &MinerName) {
         self.wards().remove(miner);
         let mut actions = self.actions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,7 +242,7 @@ impl Miners {
         let phases = driver.map(|driver| driver.description().phase_limits.clone());
         let wards = watchdog.wards();
         let ward = wards.get(&member.row.name);
-        let own = ward.map(|ward| ward.options.clone()).unwrap_or_default();
+        let own = ward.map(|ward| ward.options.or(&ward.of_profile)).unwrap_or_default();
         let mut limits =
             Limits::new(&own.or(&watchdog.settings.options), &phases.unwrap_or_default());
         limits.maintenance_until_ms = ward.and_then(|ward| ward.maintenance_until_ms);

@@ -99,6 +99,8 @@ pub enum Kind {
     /// All miners of the node together. Hashrates of different algorithms do not add up, so it has
     /// none.
     Fleet,
+    /// All miners at one pool together. They have a hashrate while they mine the same algorithm.
+    Pool,
 }
 
 impl Kind {
@@ -108,6 +110,7 @@ impl Kind {
             Self::Miner => "miner",
             Self::Algorithm => "algorithm",
             Self::Fleet => "fleet",
+            Self::Pool => "pool",
         }
     }
 }
@@ -122,7 +125,7 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Self::Miner, Self::Algorithm, Self::Fleet];
+        let all = [Self::Miner, Self::Algorithm, Self::Fleet, Self::Pool];
         all.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| text.to_owned())
     }
 }
@@ -140,15 +143,24 @@ pub struct HashrateStats {
     pub miner_name: String,
     /// How many samples there are.
     pub total_points: u64,
-    /// Their mean, in H/s.
+    /// Their mean in whole H/s: existing clients read whole numbers only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub average_rate: Option<f64>,
-    /// The largest, in H/s.
+    pub average_rate: Option<u64>,
+    /// The largest in whole H/s.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_rate: Option<f64>,
-    /// The least, in H/s.
+    pub max_rate: Option<u64>,
+    /// The least in whole H/s.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_rate: Option<f64>,
+    pub min_rate: Option<u64>,
+    /// The mean as it is, in H/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// The largest as it is, in H/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// The least as it is, in H/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
     /// When the first was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<jiff::Timestamp>,

@@ -11,6 +11,7 @@ use crate::model::{
     path::FieldPath,
     pool::BadField,
     restart::RestartPolicy,
+    watchdog::limits::Options,
 };
 
 /// Longest name of a profile, in characters.
@@ -135,6 +136,9 @@ pub struct ProfileFields {
     /// What its miners do when their program ends by itself.
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// How its miners are watched, as far as they say nothing themselves.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub watchdog: Options,
 }
 
 impl ProfileFields {
@@ -160,6 +164,9 @@ impl ProfileFields {
             if !seen.insert(tag) {
                 return Err(BadField::new(path, "is there twice"));
             }
+        }
+        if let Err(error) = self.watchdog.check() {
+            return Err(BadField::new(format!("watchdog.{}", error.name()), error.what));
         }
         if self.pools.len() > MOST_POOLS {
             return Err(BadField::new("pools", format!("write at most {MOST_POOLS} pools")));
@@ -204,6 +211,9 @@ pub struct ProfileView {
     pub autostart: bool,
     /// What its miners do when their program ends by itself.
     pub restart: RestartPolicy,
+    /// How its miners are watched, as far as they say nothing themselves.
+    #[serde(default, skip_serializing_if = "Options::is_empty")]
+    pub watchdog: Options,
     /// Miners that were made from it.
     pub miners: Vec<MinerName>,
     /// Why no miner can be started from it now, if that is so.

@@ -85,6 +85,7 @@ pub(crate) async fn deploy(net: &Net, ask: &Deploy) -> Result<Body, Fault> {
         tags: None,
         autostart: None,
         restart: None,
+        watchdog: None,
     };
     let there = net.miners.profiles().await?.into_iter().find(|it| it.name == *name);
     let profile = match there {

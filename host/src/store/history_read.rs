@@ -16,7 +16,7 @@ use crate::{
         column::Points,
         reading,
         recorder::Series,
-        thin::{Chart, PhaseChart, PhasePoint, Point, Range},
+        thin::{Chart, PhaseChart, PhasePoint, Point, Range, whole},
     },
     store::{Error, Store},
 };
@@ -293,12 +293,16 @@ impl Total {
     fn stats(&self, miner_name: String) -> HashrateStats {
         let at = |at_ms| jiff::Timestamp::from_millisecond(at_ms).ok();
         let range = self.range.filter(|_| self.count > 0);
+        let mean = chunk::mean(self.sum, self.count);
         HashrateStats {
             miner_name,
             total_points: self.count,
-            average_rate: chunk::mean(self.sum, self.count),
-            min_rate: range.map(|it| it.0),
-            max_rate: range.map(|it| it.1),
+            average_rate: mean.map(whole),
+            min_rate: range.map(|it| whole(it.0)),
+            max_rate: range.map(|it| whole(it.1)),
+            mean,
+            min: range.map(|it| it.0),
+            max: range.map(|it| it.1),
             first_seen: self.seen.and_then(|it| at(it.0)),
             last_seen: self.seen.and_then(|it| at(it.1)),
         }

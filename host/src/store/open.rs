@@ -18,6 +18,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_watchdog.sql"),
     include_str!("migrations/0004_history.sql"),
     include_str!("migrations/0005_node.sql"),
+    include_str!("migrations/0006_watched_profiles.sql"),
+    include_str!("migrations/0007_pool_totals.sql"),
 ];
 
 /// Where a damaged database went.

@@ -19,7 +19,7 @@ impl Store {
         self.call(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT id, name, driver, config, pools, tags, autostart, restart, secrets,
-                        created_at_ms, updated_at_ms
+                        created_at_ms, updated_at_ms, watchdog
                  FROM profile ORDER BY name",
             )?;
             let mut rows = statement.query([])?;
@@ -52,13 +52,13 @@ pub(super) fn put(connection: &Connection, profile: &Profile) -> rusqlite::Resul
     let fields = &profile.fields;
     connection.execute(
         "INSERT INTO profile (id, name, driver, config, pools, tags, autostart, restart, secrets,
-                              created_at_ms, updated_at_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                              created_at_ms, updated_at_ms, watchdog)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (id) DO UPDATE SET
             name = excluded.name, driver = excluded.driver, config = excluded.config,
             pools = excluded.pools, tags = excluded.tags, autostart = excluded.autostart,
             restart = excluded.restart, secrets = excluded.secrets,
-            updated_at_ms = excluded.updated_at_ms",
+            updated_at_ms = excluded.updated_at_ms, watchdog = excluded.watchdog",
         params![
             profile.id.to_string(),
             fields.name,
@@ -70,7 +70,8 @@ pub(super) fn put(connection: &Connection, profile: &Profile) -> rusqlite::Resul
             json(&fields.restart)?,
             json(&profile.secrets)?,
             profile.created_at_ms,
-            profile.updated_at_ms
+            profile.updated_at_ms,
+            json(&fields.watchdog)?
         ],
     )?;
     Ok(())
@@ -87,6 +88,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Profile> {
             tags: parsed(row, 5, |text| serde_json::from_str(text))?,
             autostart: row.get(6)?,
             restart: parsed(row, 7, |text| serde_json::from_str(text))?,
+            watchdog: parsed(row, 11, |text| serde_json::from_str(text))?,
         },
         secrets: parsed(row, 8, |text| serde_json::from_str(text))?,
         created_at_ms: row.get(9)?,

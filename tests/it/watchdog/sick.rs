@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{grief, impatient, incidents, wait_for_action};
-use crate::host::wait_for;
+use crate::host::{Host, wait_for};
 
 /// Waits for the restart of a miner and for its next run.
 fn is_restarted(misbehave: &Value, cause: &str) -> Value {
@@ -131,4 +131,28 @@ fn actions_are_limited() {
     });
     let done = incidents(&host, "ill").iter().filter(|it| it["action"].is_string()).count();
     assert_eq!(done, 1);
+}
+
+#[test]
+fn a_profile_says_how_its_miners_are_watched() {
+    let mut host = Host::absent();
+    let settings = "[miners]\nstats_interval_ms = 200\noutput_interval_ms = 50\n";
+    std::fs::write(host.settings(), settings).unwrap();
+    host.up(&[]);
+    let impatient = json!({ "silenceS": 2, "apiS": 2, "zeroS": 2, "shareS": 2 });
+    let config = json!({ "preparingMs": 0, "misbehave": { "hangAfterMs": 4000 } });
+    let body =
+        json!({ "name": "night", "minerType": "sim", "config": config, "watchdog": impatient });
+    let profile = host.ok("POST", "/profiles", &body);
+    assert_eq!(profile["watchdog"], impatient, "{profile}");
+    host.ok("POST", "/miners", &json!({ "name": "calm", "type": "sim", "config": config }));
+    let start = format!("/profiles/{}/start", profile["id"].as_str().unwrap());
+    host.ok("POST", &start, &json!({ "name": "ill" }));
+    // It says nothing itself; its profile does, for the next host too.
+    assert_eq!(host.get("/miners/ill/watchdog"), json!({}));
+    host.kill();
+    host.up(&[]);
+    let incident = wait_for_action(&host, "ill", "restart");
+    assert_eq!(incident["cause"], "frozen", "{incident}");
+    assert!(incidents(&host, "calm").is_empty(), "others have the patience of the settings");
 }

@@ -13,6 +13,7 @@ use crate::{
         profile::Profile,
         resolve::Resolved,
         restart::RestartPolicy,
+        watchdog::limits::Options,
     },
     store::MinerRow,
 };
@@ -22,6 +23,8 @@ pub(crate) struct Applied {
     /// The configuration, without the driver's defaults.
     pub(crate) config: Config,
     pub(crate) restart: RestartPolicy,
+    /// How the profile wants the miner watched; nothing when there is none.
+    pub(crate) watchdog: Options,
     /// Texts that must not be shown.
     pub(crate) secrets: Vec<String>,
     /// What it was made of; `None`: not of a profile.
@@ -41,6 +44,7 @@ pub(crate) async fn apply(
     let own = || Applied {
         config: row.config.clone(),
         restart: row.restart.clone(),
+        watchdog: Options::default(),
         secrets: Vec::new(),
         made_of: None,
     };
@@ -73,9 +77,27 @@ fn apply_profile(
     Ok(Applied {
         config: resolved.config.clone(),
         restart: fields.restart.clone(),
+        watchdog: fields.watchdog.clone(),
         secrets: texts(&resolved.config, &resolved.secrets),
         made_of: Some(resolved),
     })
+}
+
+/// Tells the watchdog how the profiles of miners that run already want them watched.
+pub(crate) async fn watch_as_profiles_say(parts: &Parts, rows: &[MinerRow]) {
+    if rows.iter().all(|row| row.profile.is_none()) {
+        return;
+    }
+    let profiles = parts.store.profiles().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot read how profiles want their miners watched");
+        Vec::new()
+    });
+    for row in rows {
+        let profile = profiles.iter().find(|profile| row.profile == Some(profile.id));
+        if let Some(profile) = profile {
+            parts.watchdog.follow(&row.name, &profile.fields.watchdog);
+        }
+    }
 }
 
 /// The values of `config` at and below `paths`, as they are and as they stand in a JSON text.

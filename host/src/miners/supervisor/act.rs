@@ -219,6 +219,7 @@ impl Supervisor {
 
     /// Keeps what the miner's profile says now: what it is started with if the profile goes.
     async fn take_on(&mut self, applied: &Applied) {
+        self.parts.watchdog.follow(&self.row.name, &applied.watchdog);
         if self.row.config == applied.config && self.row.restart == applied.restart {
             return;
         }

@@ -34,7 +34,10 @@ pub(super) enum Next {
 /// One miner.
 #[derive(Default)]
 pub(super) struct Ward {
+    /// What the miner itself says.
     pub(super) options: Options,
+    /// What its profile says.
+    pub(super) of_profile: Options,
     pub(super) maintenance_until_ms: Option<i64>,
     pub(super) verdict: Option<Verdict>,
     /// How many places its list of pools is turned on.

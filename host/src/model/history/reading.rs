@@ -19,6 +19,10 @@ const ABSURD: f64 = 1e9;
 const MOST_ALGORITHMS: usize = 64;
 /// Longest name of an algorithm, in bytes.
 const LONGEST_ALGORITHM: usize = 64;
+/// Totals of so many pools at most: their addresses come from miners.
+const MOST_POOLS: usize = 64;
+/// Longest address of a pool, in bytes.
+const LONGEST_POOL: usize = 128;
 
 /// The codes of one series at one tick, by [`Metric::number`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,8 +116,8 @@ pub(crate) fn float(value: i64) -> f64 {
     value as f64
 }
 
-/// What is kept of a tick: every miner, then the totals by algorithm and of the fleet. Sums of
-/// hashrates are made within one algorithm only.
+/// What is kept of a tick: every miner, then the totals by algorithm, of the fleet and by pool. Sums
+/// of hashrates are made within one algorithm only.
 pub fn readings(samples: &[Sample]) -> Vec<(Kind, &str, Reading)> {
     let mut readings: Vec<_> = samples
         .iter()
@@ -140,8 +144,44 @@ pub fn readings(samples: &[Sample]) -> Vec<(Kind, &str, Reading)> {
     }
     readings.extend(algorithms.iter().map(|(name, it)| (Kind::Algorithm, *name, it.reading())));
     readings.push((Kind::Fleet, "", fleet.reading()));
+    readings.extend(pools(samples).iter().map(|(url, it)| (Kind::Pool, *url, it.total.reading())));
     readings.retain(|(_, _, reading)| !reading.is_empty());
     readings
+}
+
+/// The miners at one pool.
+#[derive(Default)]
+struct Pool<'a> {
+    total: Total,
+    algorithm: Option<&'a str>,
+    is_mixed: bool,
+}
+
+/// The totals by pool. What a miner does for its main algorithm it does for its pool.
+fn pools(samples: &[Sample]) -> BTreeMap<&str, Pool<'_>> {
+    let mut pools: BTreeMap<&str, Pool<'_>> = BTreeMap::new();
+    for metrics in samples.iter().filter_map(|sample| sample.metrics.as_ref()) {
+        let Some(url) = metrics.pool.as_ref().map(|pool| address(&pool.url)) else { continue };
+        let is_welcome = pools.contains_key(url) || pools.len() < MOST_POOLS;
+        if !is_welcome || !(1..=LONGEST_POOL).contains(&url.len()) {
+            continue;
+        }
+        let pool = pools.entry(url).or_default();
+        let algorithm = metrics.algorithm.as_deref();
+        pool.is_mixed |= pool.algorithm.is_some_and(|it| Some(it) != algorithm);
+        pool.algorithm = algorithm.or(pool.algorithm);
+        pool.total.add(metrics.hashrate, metrics.shares, metrics.rejected);
+        pool.total.add_devices(metrics);
+    }
+    for pool in pools.values_mut().filter(|pool| pool.is_mixed || pool.algorithm.is_none()) {
+        pool.total.hashrate = None;
+    }
+    pools
+}
+
+/// Where a pool is, without what a program may put before it: that may be a wallet.
+fn address(url: &str) -> &str {
+    url.rsplit('@').next().unwrap_or_default()
 }
 
 /// One algorithm's part of a miner's figures.

@@ -122,7 +122,7 @@ pub struct Recorder {
     grid: Grid,
     series: BTreeMap<u32, Series>,
     /// Ids of the series on `grid`, by kind and name.
-    ids: [HashMap<String, u32>; 3],
+    ids: [HashMap<String, u32>; 4],
     open: BTreeMap<u32, Open>,
     last_ms: Option<i64>,
     next_id: u32,
@@ -340,6 +340,7 @@ fn place(kind: Kind) -> usize {
         Kind::Miner => 0,
         Kind::Algorithm => 1,
         Kind::Fleet => 2,
+        Kind::Pool => 3,
     }
 }
 

@@ -157,7 +157,7 @@ impl Chart {
     clippy::cast_sign_loss,
     reason = "a float beyond the range becomes the nearest whole number"
 )]
-fn whole(value: f64) -> u64 {
+pub(crate) fn whole(value: f64) -> u64 {
     if value > 0.0 { value.round().max(1.0) as u64 } else { 0 }
 }
 

@@ -58,6 +58,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// These options, and for what they leave out those of `others`.
     #[must_use]
     pub fn or(&self, others: &Self) -> Self {
@@ -124,16 +129,24 @@ pub struct BadOption {
     pub what: String,
 }
 
+impl BadOption {
+    /// Its name as in JSON.
+    pub fn name(&self) -> String {
+        let mut words = self.field.split('_');
+        let mut name = words.next().unwrap_or_default().to_owned();
+        for word in words {
+            let (first, rest) = word.split_at(1);
+            name.push_str(&first.to_ascii_uppercase());
+            name.push_str(rest);
+        }
+        name
+    }
+}
+
 impl std::fmt::Display for BadOption {
     /// With its name as in JSON.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut words = self.field.split('_');
-        out.write_str(words.next().unwrap_or_default())?;
-        for word in words {
-            let (first, rest) = word.split_at(1);
-            write!(out, "{}{rest}", first.to_ascii_uppercase())?;
-        }
-        write!(out, ": {}", self.what)
+        write!(out, "{}: {}", self.name(), self.what)
     }
 }
 

@@ -53,6 +53,8 @@ const BAD_FIELDS: &[(&str, &str, &str)] = &[
     (r#"{"tags": ["a", "a"]}"#, "INVALID_INPUT", "tags[1]: is there twice"),
     (r#"{"tags": ["a b"]}"#, "INVALID_INPUT", "tags[0]: write one word"),
     (r#"{"autostart": "yes"}"#, "INVALID_INPUT", "autostart: expected"),
+    (r#"{"watchdog": {"zeroS": 0}}"#, "INVALID_INPUT", "watchdog.zeroS: write 1 to"),
+    (r#"{"watchdog": {"zero": 1}}"#, "INVALID_INPUT", "watchdog.zero: unknown field"),
     (r#"{"restart": {"pause": 1}}"#, "INVALID_INPUT", "restart.pause: unknown field"),
 ];
 

@@ -1,4 +1,4 @@
-use adit_plugin_api::{DeviceMetrics, Phase};
+use adit_plugin_api::{DeviceMetrics, Phase, PoolMetrics};
 
 use super::*;
 use crate::model::name::{DriverId, MinerName};
@@ -120,4 +120,29 @@ fn names_that_somebody_makes_up_are_bounded() {
     let readings = readings(&samples);
     let algorithms = readings.iter().filter(|(kind, _, _)| *kind == Kind::Algorithm).count();
     assert_eq!((algorithms, readings.len()), (64, 202 + 64 + 1));
+}
+
+fn at_pool(url: &str, metrics: PerformanceMetrics) -> Option<PerformanceMetrics> {
+    let pool = PoolMetrics { url: url.to_owned(), ..PoolMetrics::default() };
+    Some(PerformanceMetrics { pool: Some(pool), ..metrics })
+}
+
+#[test]
+fn pools_have_totals_and_a_hashrate_within_one_algorithm_only() {
+    let samples = [
+        sample("a", at_pool("one.example:1", mining("rx/0", 1_000.0))),
+        sample("b", at_pool("WALLET@one.example:1", mining("rx/0", 500.0))),
+        sample("c", at_pool("two.example:2", mining("rx/0", 7.0))),
+        sample("d", at_pool("two.example:2", mining("kawpow", 5.0))),
+        sample("e", Some(mining("rx/0", 1.0))),
+        sample("f", at_pool("", mining("rx/0", 1.0))),
+        sample("g", at_pool(&"x".repeat(129), mining("rx/0", 1.0))),
+    ];
+    let readings = readings(&samples);
+    let pools: Vec<_> = readings.iter().filter(|it| it.0 == Kind::Pool).collect();
+    let names: Vec<_> = pools.iter().map(|it| it.1).collect();
+    assert_eq!(names, ["one.example:1", "two.example:2"]);
+    let of = |place: usize, metric| pools[place].2.get(metric);
+    assert_eq!((of(0, Metric::Hashrate), of(0, Metric::Accepted)), (Some(150_000), Some(20)));
+    assert_eq!((of(1, Metric::Hashrate), of(1, Metric::Power)), (None, Some(4_005)));
 }
