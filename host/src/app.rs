@@ -125,6 +125,7 @@ impl App {
     /// What keeps the host from running; nothing was changed then.
     pub async fn begin(settings: &Settings, demo: bool) -> Result<Self, Error> {
         settings.check()?;
+        node::raise_limit();
         let home = Home::new(settings.state_dir.clone());
         let releases = open_releases(settings, &home)?;
         let tls = settings.api.tls().map(|(certificate, key)| Tls::open(certificate, key));

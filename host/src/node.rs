@@ -37,6 +37,7 @@ use std::{
 };
 
 pub use error::Error;
+pub use net::raise_limit;
 
 use crate::{
     miners::Miners,

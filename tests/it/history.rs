@@ -216,10 +216,9 @@ fn a_killed_host_loses_no_tick_that_it_told_to_be_safe() {
             // Not at once: its figures begin with the first look at it.
             if let (Some(at), true) =
                 (status["lastWritten"].as_str(), host.miner("rig-1")["stats"]["hashrate"].is_f64())
+                && this_time.last().is_none_or(|last| last != at)
             {
-                if this_time.last().is_none_or(|last| last != at) {
-                    this_time.push(at.to_owned());
-                }
+                this_time.push(at.to_owned());
             }
             (this_time.len() > 12).then_some(())
         });

@@ -15,6 +15,7 @@ mod metrics;
 mod newcomer;
 mod node;
 mod services;
+mod soak;
 mod survival;
 mod tidy;
 mod tt_miner;

@@ -81,7 +81,13 @@ impl Net {
         miners: Miners,
     ) -> Result<Arc<Self>, Error> {
         if identity.role.commands() {
-            raise_limit();
+            let files = raise_limit();
+            if files < DESCRIPTORS {
+                tracing::warn!(
+                    files,
+                    "this system allows fewer connections than 10,000 workers need"
+                );
+            }
         }
         let book = Mutex::new(Book::new(store.peers().await?));
         let moments = watch::Sender::new(report::moment(&miners.list()));
@@ -256,20 +262,21 @@ async fn write_down(net: Arc<Net>) {
     }
 }
 
-/// A controller has a descriptor for each worker. The limit of most systems is 1,024.
-pub(crate) fn raise_limit() {
+/// Raises the limit of open files of this process: each worker of a controller and each subscriber of
+/// events has one, and the limit of most systems is 1,024. Returns the limit.
+pub fn raise_limit() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
-    if limit.current.is_none_or(|current| current >= wanted) {
-        return;
+    match limit.current {
+        None => return u64::MAX,
+        Some(current) if current >= wanted => return current,
+        Some(_) => {}
     }
     let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) if wanted < DESCRIPTORS => {
-            tracing::warn!(wanted, "this system allows fewer connections than 10,000 workers need");
-        }
-        Ok(()) => {}
-        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+        return limit.current.unwrap_or(u64::MAX);
     }
+    wanted
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo build --release --workspace
-//! cargo bench -p adit-tests                  # everything, about four minutes
+//! cargo bench -p adit-tests                  # everything, about eight minutes
 //! cargo bench -p adit-tests -- call rest     # these groups only
 //! ```
 //!
@@ -14,7 +14,9 @@
 
 mod baseline;
 mod call;
+mod crowd;
 mod flood;
+mod history;
 #[path = "../../it/host.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod host;
@@ -35,7 +37,7 @@ use crate::table::Row;
 type Measure = fn() -> Vec<Row>;
 
 /// What is measured, by the words that choose it.
-const GROUPS: [(&str, Measure); 7] = [
+const GROUPS: [(&str, Measure); 9] = [
     ("call", call::rows),
     ("load", load::rows),
     ("keeper", keeper::rows),
@@ -43,6 +45,8 @@ const GROUPS: [(&str, Measure); 7] = [
     ("flood", flood::rows),
     ("rig", rig::rows),
     ("rest", rest::rows),
+    ("history", history::rows),
+    ("crowd", crowd::rows),
 ];
 
 /// What must be built before.

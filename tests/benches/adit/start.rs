@@ -51,7 +51,7 @@ fn start_row(what: &str, ours: &Samples, bare: &Samples) -> Row {
 }
 
 /// Starts the host and asks it.
-fn first_reply(host: &mut Host) -> Duration {
+pub(crate) fn first_reply(host: &mut Host) -> Duration {
     let begin = Instant::now();
     host.up(&[]);
     let (address, base) = rest::split(&host.base);

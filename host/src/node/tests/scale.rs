@@ -101,7 +101,7 @@ async fn controller() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn workers() {
-    crate::node::net::raise_limit();
+    crate::node::raise_limit();
     let told = loop {
         match std::fs::read_to_string(meeting().join("controller")) {
             Ok(told) => break told,
