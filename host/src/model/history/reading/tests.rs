@@ -122,21 +122,21 @@ fn names_that_somebody_makes_up_are_bounded() {
     assert_eq!((algorithms, readings.len()), (64, 202 + 64 + 1));
 }
 
-fn at_pool(url: &str, metrics: PerformanceMetrics) -> Option<PerformanceMetrics> {
+fn at_pool(name: &str, url: &str, metrics: PerformanceMetrics) -> Sample {
     let pool = PoolMetrics { url: url.to_owned(), ..PoolMetrics::default() };
-    Some(PerformanceMetrics { pool: Some(pool), ..metrics })
+    sample(name, Some(PerformanceMetrics { pool: Some(pool), ..metrics }))
 }
 
 #[test]
 fn pools_have_totals_and_a_hashrate_within_one_algorithm_only() {
     let samples = [
-        sample("a", at_pool("one.example:1", mining("rx/0", 1_000.0))),
-        sample("b", at_pool("WALLET@one.example:1", mining("rx/0", 500.0))),
-        sample("c", at_pool("two.example:2", mining("rx/0", 7.0))),
-        sample("d", at_pool("two.example:2", mining("kawpow", 5.0))),
+        at_pool("a", "one.example:1", mining("rx/0", 1_000.0)),
+        at_pool("b", "WALLET@one.example:1", mining("rx/0", 500.0)),
+        at_pool("c", "two.example:2", mining("rx/0", 7.0)),
+        at_pool("d", "two.example:2", mining("kawpow", 5.0)),
         sample("e", Some(mining("rx/0", 1.0))),
-        sample("f", at_pool("", mining("rx/0", 1.0))),
-        sample("g", at_pool(&"x".repeat(129), mining("rx/0", 1.0))),
+        at_pool("f", "", mining("rx/0", 1.0)),
+        at_pool("g", &"x".repeat(129), mining("rx/0", 1.0)),
     ];
     let readings = readings(&samples);
     let pools: Vec<_> = readings.iter().filter(|it| it.0 == Kind::Pool).collect();
