@@ -13,6 +13,7 @@
 
 mod download;
 mod error;
+pub mod hiveos;
 mod install;
 mod progress;
 mod proof;

@@ -9,6 +9,7 @@ mod device;
 mod drivers;
 mod events;
 mod history;
+mod hiveos;
 mod host;
 mod lifecycle;
 mod metrics;

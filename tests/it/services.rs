@@ -81,6 +81,15 @@ fn published_figures_reach_the_miner_the_history_and_the_events() {
         points.as_array()?.last().cloned()
     });
     assert!(point.to_string().contains("123.5"), "{point}");
+    let text = host.request("GET", "/metrics").send().unwrap().text().unwrap();
+    let mut lines = text.lines().filter(|it| it.starts_with("miner_device_power_watts{"));
+    let ours = |it: &str| it.contains("\"publish-stats\"") && it.ends_with(" 123.5");
+    assert!(lines.any(ours), "{text}");
+    let told = wait_for("figures among the events", || {
+        let told = host.get("/events/recent?types=miner.stats");
+        told.to_string().contains("\"algorithm\":\"rx/meter\"").then_some(told)
+    });
+    assert!(told["events"].is_array(), "{told}");
     // What is said to the driver's logger is in the host's log, with the driver's id.
     wait_for("a line in the log", || {
         let log = host.log();

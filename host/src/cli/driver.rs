@@ -1,6 +1,7 @@
 //! `adit driver`: what drivers there are, and how new ones are made.
 
 mod check;
+mod hiveos;
 mod new;
 
 mod files;
@@ -55,6 +56,8 @@ pub(super) enum Driver {
     Check(check::Check),
     /// Make a complete crate for a new driver
     New(new::New),
+    /// Make a driver in TOML, and a program to install, from a package of HiveOS; runs none of it
+    ImportHiveos(hiveos::Import),
 }
 
 pub(super) async fn run(common: &Common, command: Driver) -> Result<(), Error> {
@@ -67,6 +70,7 @@ pub(super) async fn run(common: &Common, command: Driver) -> Result<(), Error> {
         Driver::Inspect { file } => inspect_file(common, &file),
         Driver::Check(command) => check::run(common, command).await,
         Driver::New(command) => new::run(common, &command),
+        Driver::ImportHiveos(command) => hiveos::run(common, command),
     }
 }
 

@@ -13,6 +13,9 @@ use crate::{
     pick::{Pick, Quantity, Read, whole},
 };
 
+/// The probe whose replies are printed.
+const PRINTED: &str = "output";
+
 /// Most devices of one miner.
 const MOST_DEVICES: usize = 1_024;
 
@@ -77,11 +80,13 @@ impl Maker<'_> {
 
 impl Figures {
     pub(crate) fn new(manifest: &Manifest, lines: &Lines<'_>) -> Result<Self> {
-        let probes = manifest.probe.iter().map(|it| it.get_ref().id.as_str()).collect();
+        let asked = manifest.probe.iter().map(|it| it.get_ref().id.as_str());
+        let printed = manifest.output.iter().any(|rule| rule.figures.is_some()).then_some(PRINTED);
+        let probes = asked.chain(printed).collect();
         let maker = Maker { lines, probes };
         let Some(stats) = &manifest.stats else { return Ok(Self::default()) };
         if maker.probes.is_empty() {
-            let told = "[stats] needs a [[probe]]: write how to ask the program";
+            let told = "[stats] needs a [[probe]], or figures in [[output]]: write how to ask";
             return Err(Error::invalid(told));
         }
         if let Some(phase) = &stats.phase {
@@ -109,6 +114,14 @@ impl Figures {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.numbers.is_empty() && self.devices.is_none()
+    }
+
+    /// What printed JSON says.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub(crate) fn read_printed(&self, json: String) -> Result<PerformanceMetrics> {
+        self.read(&[Reply { id: PRINTED.to_owned(), body: json.into(), ..Reply::default() }])
     }
 
     /// What the replies say. A value that is missing or makes no sense stays absent.
@@ -249,7 +262,8 @@ impl List {
         let Some(objects) = &self.objects else { return self.columns(json) };
         let list = json.pointer(objects).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let each = list.iter().take(MOST_DEVICES).enumerate();
-        each.map(|(place, object)| self.device(place, &|_, pick| pick.value_in(object))).collect()
+        each.map(|(place, object)| self.device(place, json, &|pick| pick.value_in(object)))
+            .collect()
     }
 
     /// Devices of which each value is a list of its own.
@@ -257,22 +271,23 @@ impl List {
         let column = |pick: &Pick| pick.value_in(json).and_then(Value::as_array);
         let lengths = self.picks.values().filter_map(|pick| column(pick).map(Vec::len));
         let count = lengths.max().unwrap_or(0).min(MOST_DEVICES);
-        let device = |place: usize| self.device(place, &|_, pick| column(pick)?.get(place));
+        let device = |place: usize| self.device(place, json, &|pick| column(pick)?.get(place));
         (0..count).map(device).collect()
     }
 
     fn device<'a>(
         &self,
         place: usize,
-        value: &dyn Fn(&str, &Pick) -> Option<&'a Value>,
+        json: &Value,
+        value: &dyn Fn(&Pick) -> Option<&'a Value>,
     ) -> DeviceMetrics {
         let number = |name: &str| {
             let pick = self.picks.get(name)?;
-            pick.number_of(value(name, pick)?)
+            pick.number_of(value(pick)?, json)
         };
         let text = |name: &str| {
             let pick = self.picks.get(name)?;
-            pick.text_of(value(name, pick)?)
+            pick.text_of(value(pick)?)
         };
         let count = |name: &str| number(name).map(whole);
         let index = if self.picks.contains_key("index") {

@@ -19,8 +19,8 @@ mod release;
 mod template;
 
 use adit_plugin_api::{
-    Command, CommandPlan, Config, Context, Description, Error, InstallPlan, Launch, Miner,
-    Observation, PerformanceMetrics, Probe, Reply, Result, StartPlan, StopPlan, Target,
+    Command, CommandPlan, Config, Context, Description, Error, Host, InstallPlan, Launch, LogLevel,
+    Miner, Observation, PerformanceMetrics, Probe, Reply, Result, StartPlan, StopPlan, Target,
     export_driver,
 };
 
@@ -31,6 +31,8 @@ use crate::{
 
 /// One driver, as its file says.
 struct Declared {
+    /// Of the object of a miner, for figures that are printed.
+    host: Option<Host>,
     description: Description,
     fields: Fields,
     program: Program,
@@ -44,7 +46,7 @@ impl Declared {
     ///
     /// # Errors
     /// With the line and what to write there.
-    fn read(text: &str) -> Result<Self> {
+    fn read(text: &str, host: Option<Host>) -> Result<Self> {
         let lines = Lines::new(text);
         let manifest = Manifest::read(&lines)?;
         let fields = Fields::new(&manifest.config, &lines)?;
@@ -57,7 +59,7 @@ impl Declared {
         }
         let program = Program::new(manifest.program.as_ref(), &lines)?;
         let description = manifest::describe(&manifest, &fields, &lines)?;
-        Ok(Self { description, fields, program, plans, figures, output })
+        Ok(Self { host, description, fields, program, plans, figures, output })
     }
 }
 
@@ -66,7 +68,7 @@ impl Miner for Declared {
         let text = context.definition.ok_or_else(|| {
             Error::unsupported("this library serves drivers written in TOML: put one beside it")
         })?;
-        Self::read(&text)
+        Self::read(&text, context.miner.map(|_| context.host))
     }
 
     fn describe(&self) -> Description {
@@ -98,6 +100,12 @@ impl Miner for Declared {
     }
 
     fn output(&self, lines: &[&str]) -> Vec<Observation> {
+        if let (Some(host), Some(json)) = (&self.host, self.output.figures(lines)) {
+            let read = self.figures.read_printed(json);
+            if let Err(error) = read.and_then(|metrics| host.publish(&metrics)) {
+                host.log(LogLevel::Debug, &format!("printed figures: {}", error.message));
+            }
+        }
         lines.iter().flat_map(|line| self.output.read(line)).collect()
     }
 

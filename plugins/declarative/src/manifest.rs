@@ -215,6 +215,8 @@ pub(crate) struct PickTable {
     pub(crate) pointer: Option<String>,
     pub(crate) regex: Option<String>,
     pub(crate) unit: Option<String>,
+    /// Pointer to what the unit is, if the program says so itself.
+    pub(crate) unit_at: Option<String>,
     /// What the program's words mean.
     #[serde(default)]
     pub(crate) values: BTreeMap<String, String>,
@@ -293,6 +295,8 @@ pub(crate) struct Rule {
     pub(crate) connected: Option<bool>,
     pub(crate) error: Option<Text>,
     pub(crate) warning: Option<Text>,
+    /// JSON that `[stats]` reads as a reply to the probe `output`.
+    pub(crate) figures: Option<Text>,
     #[serde(default)]
     pub(crate) progress: bool,
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Longest line that is read, in bytes.
-const LONGEST: usize = 4_096;
+const LONGEST: usize = 16 << 10;
 
 /// The rules, all of which each line is held against.
 pub(crate) struct Output(Vec<(Regex, Vec<Sign>)>);
@@ -24,6 +24,7 @@ enum Sign {
     Pool { group: Option<String>, connected: Option<bool> },
     Error(String),
     Warning(String),
+    Figures(String),
     Progress,
 }
 
@@ -34,6 +35,25 @@ impl Output {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The newest JSON with figures among `lines`.
+    pub(crate) fn figures(&self, lines: &[&str]) -> Option<String> {
+        let group = |signs: &Vec<Sign>| {
+            signs.iter().find_map(|sign| match sign {
+                Sign::Figures(group) => Some(group.clone()),
+                _ => None,
+            })
+        };
+        let rules: Vec<_> =
+            self.0.iter().filter_map(|(made, signs)| Some((made, group(signs)?))).collect();
+        lines.iter().rev().filter(|line| line.len() <= LONGEST).find_map(|line| {
+            let line = uncoloured(line);
+            rules.iter().find_map(|(made, name)| {
+                let found = made.captures(line.trim_end())?;
+                Some(part(&found, name)?.to_owned())
+            })
+        })
     }
 
     pub(crate) fn read(&self, line: &str) -> Vec<Observation> {
@@ -105,12 +125,15 @@ fn read_rule(rule: &Rule, lines: &Lines<'_>) -> Result<(Regex, Vec<Sign>)> {
     if let Some(text) = &rule.warning {
         signs.push(Sign::Warning(group(text, "warning")?));
     }
+    if let Some(text) = &rule.figures {
+        signs.push(Sign::Figures(group(text, "figures")?));
+    }
     if rule.progress {
         signs.push(Sign::Progress);
     }
     if signs.is_empty() {
         let told = "a line that fits says nothing: write phase, share, hashrate, algorithm, pool, \
-                    connected, error, warning or progress";
+                    connected, error, warning, figures or progress";
         return Err(fault(&rule.matches, "match", told));
     }
     Ok((made, signs))
@@ -118,13 +141,7 @@ fn read_rule(rule: &Rule, lines: &Lines<'_>) -> Result<(Regex, Vec<Sign>)> {
 
 impl Sign {
     fn seen(&self, found: &Captures<'_>) -> Option<Observation> {
-        let text = |group: &str| {
-            let part = match group.parse() {
-                Ok(number) => found.get(number),
-                Err(_) => found.name(group),
-            };
-            part.map(|it| it.as_str())
-        };
+        let text = |group: &str| part(found, group);
         Some(match self {
             Self::Phase(phase) => Observation::Phase { phase: *phase },
             Self::Share(result) => Observation::Share { result: *result },
@@ -145,9 +162,20 @@ impl Sign {
             }),
             Self::Error(group) => Observation::Error { message: plain(text(group)?)? },
             Self::Warning(group) => Observation::Warning { message: plain(text(group)?)? },
+            // They go another way.
+            Self::Figures(_) => return None,
             Self::Progress => Observation::Progress,
         })
     }
+}
+
+/// The text of a group that is named or numbered.
+fn part<'a>(found: &Captures<'a>, group: &str) -> Option<&'a str> {
+    let part = match group.parse() {
+        Ok(number) => found.get(number),
+        Err(_) => found.name(group),
+    };
+    part.map(|it| it.as_str())
 }
 
 /// The line without what colours it.

@@ -29,6 +29,7 @@ pub(crate) struct Pick {
     pub(crate) probe: Option<String>,
     place: Place,
     factor: f64,
+    unit_at: Option<(String, Quantity)>,
     values: Vec<(String, String)>,
 }
 
@@ -57,7 +58,7 @@ impl<'a> Read<'a> {
 impl Pick {
     /// The error says what to write.
     pub(crate) fn new(table: &PickTable, quantity: Quantity) -> Result<Self, String> {
-        let PickTable { probe, pointer, regex, unit, values } = table;
+        let PickTable { probe, pointer, regex, unit, unit_at, values } = table;
         let place = match (pointer, regex) {
             (Some(pointer), None) if pointer.is_empty() || pointer.starts_with('/') => {
                 Place::Pointer(pointer.clone())
@@ -81,8 +82,12 @@ impl Pick {
             None => 1.0,
             Some(unit) => factor(unit, quantity).ok_or_else(|| no_unit(unit, quantity))?,
         };
+        if unit_at.as_ref().is_some_and(|it| !it.starts_with('/')) {
+            return Err("unit_at: write a JSON pointer that begins with /".to_owned());
+        }
+        let unit_at = unit_at.as_ref().map(|it| (it.clone(), quantity));
         let values = values.iter().map(|(from, to)| (from.clone(), to.clone())).collect();
-        Ok(Self { probe: probe.clone(), place, factor, values })
+        Ok(Self { probe: probe.clone(), place, factor, unit_at, values })
     }
 
     /// What is there in `reply`.
@@ -97,7 +102,7 @@ impl Pick {
     }
 
     pub(crate) fn number(&self, reply: &Read<'_>) -> Option<f64> {
-        self.scaled(self.find(reply)?)
+        self.scaled(self.find(reply)?, reply.json.as_ref())
     }
 
     pub(crate) fn text(&self, reply: &Read<'_>) -> Option<String> {
@@ -115,9 +120,9 @@ impl Pick {
         }
     }
 
-    /// The number that `value` is.
-    pub(crate) fn number_of(&self, value: &Value) -> Option<f64> {
-        self.scaled(Found::Json(value))
+    /// The number that `value`, a part of `json`, is.
+    pub(crate) fn number_of(&self, value: &Value, json: &Value) -> Option<f64> {
+        self.scaled(Found::Json(value), Some(json))
     }
 
     pub(crate) fn text_of(&self, value: &Value) -> Option<String> {
@@ -137,14 +142,23 @@ impl Pick {
     }
 
     /// What is not negative, as figures are.
-    fn scaled(&self, found: Found<'_>) -> Option<f64> {
+    fn scaled(&self, found: Found<'_>, json: Option<&Value>) -> Option<f64> {
         let number = match found {
             Found::Json(Value::Number(number)) => number.as_f64()?,
             Found::Json(Value::String(text)) => text.trim().parse().ok()?,
             Found::Text(text) => text.trim().parse().ok()?,
             Found::Json(_) => return None,
         };
-        let number: f64 = number * self.factor;
+        let told = self
+            .unit_at
+            .as_ref()
+            .and_then(|(pointer, quantity)| Some((json?.pointer(pointer)?.as_str()?, *quantity)));
+        let factor = match told {
+            // A unit that is not known makes a number worthless.
+            Some((unit, quantity)) => factor(unit, quantity)?,
+            None => self.factor,
+        };
+        let number: f64 = number * factor;
         (number.is_finite() && number >= 0.0).then_some(number)
     }
 

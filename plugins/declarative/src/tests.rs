@@ -143,6 +143,29 @@ fn units_are_turned_into_the_host_s() {
 }
 
 #[test]
+fn figures_that_are_printed_are_published() {
+    let text = small(
+        "[[output]]\nmatch = '^stats (\\{.*\\})$'\nfigures = \"1\"\n[stats]\nshares = \"/ar/0\"\n\
+         [stats.devices]\nhashrate = { pointer = \"/hs\", unit = \"kH/s\", unit_at = \"/units\" }\n",
+    );
+    let host = testing::host();
+    let context = Context { definition: Some(text), ..host.context() };
+    let driver = testing::through_abi::<Declared>(&context).unwrap();
+    let lines =
+        ["stats {\"ar\":[1]}", "stats {\"ar\":[\"7\",1],\"hs\":[1,2],\"units\":\"mhs\"}", "x"];
+    assert_eq!(driver.output(&lines).unwrap(), []);
+    let published = host.published();
+    assert_eq!((published.len(), published[0].shares), (1, Some(7)));
+    assert_eq!(published[0].hashrate, Some(3e6));
+    driver.output(&["stats {\"hs\":[1]}"]).unwrap();
+    assert_eq!(host.published()[1].hashrate, Some(1e3), "without a unit it is that of the file");
+    driver.output(&["stats {\"ar\":[1],\"hs\":[1],\"units\":\"apples\"}"]).unwrap();
+    assert_eq!(host.published()[2].hashrate, None);
+    driver.output(&["stats {nonsense}"]).unwrap();
+    assert_eq!(host.published().len(), 3);
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_line_and_what_to_write() {
     for (more, line, told) in [
         ("colour = 1\n", 9, "unknown field `colour`"),

@@ -12,7 +12,8 @@
 //! One kind is of `start` alone: `plan-{what}` is a plan of good form that reaches for what is not
 //! the driver's: `program`, `climb`, `file`, `absolute`, `loader` or `flood`.
 //!
-//! One kind is no fault and of `stats` alone: `publish` publishes a device that draws 123.5 W.
+//! One kind is no fault and of `stats` alone: `publish` publishes a device that draws 123.5 W,
+//! and an algorithm.
 //!
 //! Where the fault comes from: an object for a miner takes it from the miner's name, such as
 //! `panic-start`. The object for the driver itself takes it from the file `fault` in its data
@@ -45,7 +46,12 @@ impl Faulty {
     fn publish(&self) -> Result<()> {
         let device =
             DeviceMetrics { id: "meter".to_owned(), power: Some(123.5), ..Default::default() };
-        self.host.publish(&PerformanceMetrics { devices: vec![device], ..Default::default() })
+        let algorithm = Some("rx/meter".to_owned());
+        self.host.publish(&PerformanceMetrics {
+            algorithm,
+            devices: vec![device],
+            ..Default::default()
+        })
     }
 
     /// A plan for something that is not the driver's.

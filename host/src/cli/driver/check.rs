@@ -90,16 +90,20 @@ fn print(report: &Report) {
 }
 
 /// A folder of this command alone, removed when dropped.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, Error> {
         // Not the folder for temporary files: it may be mounted so that nothing in it runs.
         let base = crate::settings::default_state_dir().join("check");
         let folder = base.join(uuid::Uuid::new_v4().to_string());
         let made = crate::drivers::load::private_dir(&folder);
         made.map_err(|error| Error::message(format!("cannot make {}: {error}", folder.display())))?;
         Ok(Self(folder))
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        &self.0
     }
 }
 

@@ -21,7 +21,8 @@ macro_rules! rules {
 
 rules! {
     LOADS "loads" "the file is a driver that a host loads"
-        "build it with crate-type = [\"cdylib\"], one export_driver! and panic = \"unwind\"";
+        "build it with crate-type = [\"cdylib\"], one export_driver! and panic = \"unwind\"; in a \
+         driver written in TOML, mend the line that is named";
     NO_PANIC "no-panic" "no question makes it panic"
         "return an Error instead: Error::invalid for a bad configuration, Error::unavailable for a \
          reply that holds nothing";
