@@ -3,6 +3,7 @@
 pub mod access;
 pub mod command;
 pub mod device;
+pub mod dialect;
 pub mod doctor;
 pub mod event;
 pub mod figures;
