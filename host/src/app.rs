@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{self, Access, Api, Tls},
+    api::{self, Access, Api, Bound, Tls},
     app::home::{Home, HostLock, Notice},
     drivers::{
         self, hosting::Hosting, news::News, registry::Drivers, runner::Spawner, search::Search,
@@ -113,6 +113,7 @@ pub struct App {
     api: Api,
     listener: TcpListener,
     tls: Option<Tls>,
+    ports: Bound,
     // Held as long as the host lives.
     _lock: HostLock,
 }
@@ -135,6 +136,7 @@ impl App {
         releases.sweep();
         let listener = listen(settings.api.listen).await?;
         let address = listener.local_addr().unwrap_or(settings.api.listen);
+        let ports = settings.compat.ports().bind().await.map_err(settings::Error::Value)?;
         let (store, set_aside) = Store::open(home.database())?;
         let token = home.token()?;
         let access = Access::new(store.clone(), &token).await?;
@@ -187,6 +189,7 @@ impl App {
             api,
             listener,
             tls,
+            ports,
             _lock: lock,
         })
     }
@@ -199,7 +202,7 @@ impl App {
         let drivers = self.drivers.clone();
         let until = ending.clone();
         let watching = tokio::spawn(async move { drivers.watch(until).await });
-        let served = self.api.serve(self.listener, self.tls, ending).await;
+        let served = self.api.serve(self.listener, self.tls, self.ports, ending).await;
         watching.abort();
         self.node.end().await;
         self.miners.end().await;

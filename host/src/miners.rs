@@ -57,6 +57,7 @@ pub use history::{Drawn, History, HistoryStatus};
 pub use install::{Install, InstalledPrograms};
 pub(crate) use launch::random_token;
 pub use logs::LogPage;
+pub(crate) use machine::machine;
 pub use make::NewMiner;
 pub use peers::{PeerLink, Peers};
 pub use profiles::{

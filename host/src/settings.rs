@@ -1,6 +1,7 @@
 //! What the operator can set: a TOML file, then the environment, then flags.
 
 mod api;
+mod compat;
 mod drivers;
 mod events;
 mod history;
@@ -16,6 +17,7 @@ use std::{
 };
 
 pub use api::ApiSettings;
+pub use compat::CompatSettings;
 pub use drivers::DriverSettings;
 pub use events::EventSettings;
 pub use history::HistorySettings;
@@ -58,6 +60,8 @@ pub struct Settings {
     pub remote_write: RemoteWriteSettings,
     /// Who is told of events.
     pub webhooks: Vec<WebhookSettings>,
+    /// Ports for other people's tools.
+    pub compat: CompatSettings,
 }
 
 /// Where programs are downloaded from: GitHub, a mirror of it, or a server at the site.
@@ -108,6 +112,7 @@ impl Default for Settings {
             node: NodeSettings::default(),
             remote_write: RemoteWriteSettings::default(),
             webhooks: Vec::new(),
+            compat: CompatSettings::default(),
         }
     }
 }
@@ -182,6 +187,8 @@ impl Settings {
         self.remote_write.check().map_err(Error::Value)?;
         self.node.check().map_err(Error::Value)?;
         webhooks::check(&self.webhooks).map_err(Error::Value)?;
+        let beyond = self.api.plain_http_beyond_loopback;
+        self.compat.check(beyond).map_err(Error::Value)?;
         if !self.state_dir.is_absolute() {
             return wrong(format!(
                 "state_dir {}: write an absolute path",

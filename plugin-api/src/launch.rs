@@ -11,6 +11,7 @@ use crate::{CommandStep, Error, Installed, Result, error, millis};
 ///
 /// `Debug` shows the names of the fields only, because values may be secrets.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Config(pub Map<String, Value>);
 
@@ -159,6 +160,7 @@ impl fmt::Debug for PlanFile {
 
 /// What a program's stdin, stdout and stderr are connected to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Console {

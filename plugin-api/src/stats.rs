@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 /// Units are the same everywhere: hashes per second, seconds, watts, degrees Celsius,
 /// milliseconds for latency. A value the miner did not report is `None`, never 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct PerformanceMetrics {
     /// Hashes per second now, of the main algorithm; the 10 s window where the miner has one.
@@ -69,6 +70,7 @@ pub struct PerformanceMetrics {
 
 /// One algorithm's figures of a miner that runs several at a time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct AlgorithmMetrics {
     /// The algorithm's id as miners write it.
@@ -95,6 +97,7 @@ pub struct AlgorithmMetrics {
 
 /// The pool a miner works for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct PoolMetrics {
     /// `host:port`, without user and password.
@@ -119,6 +122,7 @@ pub struct PoolMetrics {
 
 /// One CPU, GPU, board or chip of a miner.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeviceMetrics {
     /// The most stable id known: `pci:0000:01:00.0`, `uuid:GPU-…`, `cpu:0` or `index:3`.
@@ -171,6 +175,7 @@ pub struct DeviceMetrics {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Phase {

@@ -3,10 +3,12 @@
 mod access;
 mod config;
 mod driver_routes;
+mod existing_clients;
 mod faulty;
 mod files;
 mod gate;
 mod input;
+mod openapi;
 mod pools;
 mod profiles;
 mod reading;

@@ -4,6 +4,7 @@
 
 mod api;
 mod cli;
+mod compat;
 mod declarative;
 mod device;
 mod drivers;

@@ -29,7 +29,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 const ADDRESSES: usize = 10_000;
 
 /// A token without its secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenView {
     /// Its id.

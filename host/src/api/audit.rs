@@ -66,7 +66,7 @@ async fn carry_out(api: Api, client: SocketAddr, request: Request, next: Next) -
     response
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
     limit: Option<u32>,

@@ -18,7 +18,7 @@ pub(crate) async fn list(extract::State(api): extract::State<Api>) -> Json<Vec<L
     Json(api.0.drivers.list())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Approval {
     /// Of the file, in hex, as `GET /drivers` lists it.

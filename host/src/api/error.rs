@@ -20,7 +20,7 @@ use crate::{
 const LONGEST: usize = 1000;
 
 /// What a client gets with every status of 400 and above.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ErrorBody {
     /// One sentence: what was wrong and what to do.
     pub error: String,

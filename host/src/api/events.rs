@@ -53,7 +53,7 @@ impl Streams {
 }
 
 /// What the address of a stream may say.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Wishes {
     /// Types, with commas between them.

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     #[default]
@@ -30,7 +30,7 @@ enum Format {
     Toml,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportQuery {
     #[serde(default)]
@@ -53,7 +53,7 @@ pub(crate) async fn export(
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ImportQuery {
     #[serde(default)]
@@ -63,7 +63,7 @@ pub(crate) struct ImportQuery {
 }
 
 /// The document itself, or its TOML text in a field.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImportBody {
     toml: Option<String>,

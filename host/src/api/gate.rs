@@ -13,6 +13,7 @@ use crate::{
     api::{
         Api, Options,
         access::{Caller, NOBODY, Refusal},
+        cors,
         driver_routes::is_drivers_own,
         error::ApiError,
     },
@@ -22,7 +23,7 @@ use crate::{
 /// The longest a request may take.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Routes that need no token: they tell nothing but that the host is there.
-const PUBLIC: &[&str] = &["/health", "/ready"];
+const PUBLIC: &[&str] = &["/health", "/ready", "/openapi.json", "/docs"];
 /// A route that needs none when the operator says so.
 const METRICS: &str = "/metrics";
 /// Routes that a ticket opens, because browsers cannot send a token there.
@@ -37,17 +38,25 @@ pub(crate) async fn check(
 ) -> Response {
     let options = &api.0.options;
     let route = request.uri().path().strip_prefix(options.base_path.as_str()).unwrap_or_default();
-    let let_in = check_host(request.headers(), request.uri(), options)
-        .and_then(|()| check_origin(request.headers(), options))
-        .and_then(|()| check_content(request.method(), request.headers(), is_drivers_own(route)))
-        .and_then(|()| identify(&api, &request, client));
-    let mut response = match let_in {
-        Ok(caller) => {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let named = check_host(request.headers(), request.uri(), options)
+        .and_then(|()| check_origin(request.headers(), options));
+    let preflight = cors::preflight(request.method(), request.headers());
+    let let_in = named.clone().and_then(|()| {
+        check_content(request.method(), request.headers(), is_drivers_own(route))?;
+        identify(&api, &request, client)
+    });
+    let mut response = match (let_in, preflight) {
+        (_, Some(preflight)) if named.is_ok() => preflight,
+        (Ok(caller), _) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+        (Err(error), _) => error.into_response(),
     };
+    if let Some(origin) = origin.filter(|_| named.is_ok()) {
+        cors::allow(origin, &mut response);
+    }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -70,7 +79,11 @@ pub(crate) async fn check_name(State(api): State<Api>, request: Request, next: N
 
 /// A page of another site can point its own name at this address; it cannot change the name that
 /// the browser then sends.
-fn check_host(headers: &HeaderMap, uri: &Uri, options: &Options) -> Result<(), ApiError> {
+pub(crate) fn check_host(
+    headers: &HeaderMap,
+    uri: &Uri,
+    options: &Options,
+) -> Result<(), ApiError> {
     let wrong = || {
         ApiError::new(
             StatusCode::MISDIRECTED_REQUEST,
@@ -138,19 +151,19 @@ fn check_content(method: &Method, headers: &HeaderMap, bytes_too: bool) -> Resul
     ))
 }
 
+/// The token that a request carries.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 fn identify(api: &Api, request: &Request, client: SocketAddr) -> Result<Caller, ApiError> {
     let path = request.uri().path();
     let route = path.strip_prefix(api.0.options.base_path.as_str()).unwrap_or_default();
     if PUBLIC.contains(&route) || (api.0.options.metrics_public && route == METRICS) {
         return Ok(Caller { name: NOBODY.to_owned(), role: Role::View });
     }
-    let token = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|it| it.to_str().ok())
-        .and_then(|it| it.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
+    let token = bearer(request.headers());
     if let Some(ticket) = ticket(request.uri()).filter(|_| STREAMS.contains(&route)) {
         return api.0.streams.tickets.redeem(ticket).ok_or_else(|| {
             ApiError::new(
@@ -168,7 +181,11 @@ fn identify(api: &Api, request: &Request, client: SocketAddr) -> Result<Caller, 
             "send a token as Authorization: Bearer TOKEN; `adit token show` prints yours",
         ),
         Refusal::WrongToken => ApiError::new(
-            StatusCode::UNAUTHORIZED,
+            // XMRig's clients know a wrong token by another status than none.
+            match route.starts_with("/compat/xmrig/") {
+                true => StatusCode::FORBIDDEN,
+                false => StatusCode::UNAUTHORIZED,
+            },
             "WRONG_TOKEN",
             "this token is not known or has expired; `adit token show` prints yours",
         ),

@@ -57,7 +57,7 @@ pub(crate) async fn recent(
     Ok(Json(api.0.miners.history().recent(&name)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChartQuery {
     since: Option<String>,
@@ -85,7 +85,7 @@ pub(crate) async fn totals(State(api): State<Api>) -> Json<Value> {
     Json(json!({ "algorithms": algorithms, "pools": pools }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TotalQuery {
     algorithm: Option<String>,
@@ -130,7 +130,7 @@ pub(crate) async fn total(
     Ok(Json(history.chart(subject, metric, range, points).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventsQuery {
     since: Option<String>,

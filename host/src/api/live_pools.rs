@@ -19,7 +19,7 @@ use crate::{
     miners::Outcome,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PoolsBody {
     /// As in the configuration of the miner's type; the first is tried first.

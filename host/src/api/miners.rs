@@ -39,7 +39,7 @@ pub(crate) async fn list(State(api): State<Api>) -> Json<Vec<MinerView>> {
 }
 
 /// A driver that miners can be made of.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Available {
     name: DriverId,
@@ -77,7 +77,7 @@ pub(crate) async fn available(State(api): State<Api>) -> Json<Vec<Available>> {
     Json(all.into_values().collect())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct NewMinerBody {
     name: Option<MinerName>,
@@ -137,7 +137,7 @@ pub(crate) async fn one(
     Ok(Json(api.0.miners.get(&name)?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StopQuery {
     /// Also forget the miner, its configuration and its log.
@@ -195,7 +195,7 @@ pub(crate) async fn stats(
     Ok(Json(PerformanceMetrics { phase, ..view.stats.unwrap_or_default() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogQuery {
     /// Last lines to return; 200 when absent.
@@ -231,7 +231,7 @@ pub(crate) async fn plan(
     Ok(Json(api.0.miners.plan(&name).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunsQuery {
     limit: Option<u32>,
@@ -245,7 +245,7 @@ pub(crate) async fn runs(
     Ok(Json(api.0.miners.runs(&name, query.limit.unwrap_or(20).min(1_000)).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StdinBody {
     input: String,

@@ -32,7 +32,7 @@ pub(crate) async fn info(State(api): State<Api>) -> Json<NodeInfo> {
     Json(api.0.node.info())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InitBody {
     name: String,
@@ -51,7 +51,7 @@ pub(crate) async fn init(
     Ok(Json(api.0.node.init(&body.name, body.role).await?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RotateBody {
     /// Let the announced key take over.
@@ -67,7 +67,7 @@ pub(crate) async fn rotate(
     Ok(Json(done?))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct InviteBody {
     /// `host:port` under which the other node reaches this one; guessed when absent.
@@ -100,7 +100,7 @@ async fn new_invite(api: &Api, body: InviteBody) -> Result<InviteView, ApiError>
     Ok(api.0.node.invite(address, uses, life, tags).await?)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JoinBody {
     invite: String,
@@ -115,7 +115,7 @@ pub(crate) async fn join(
 }
 
 /// With an invite: joins. Without one: makes one.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PeerBody {
     invite: Option<String>,

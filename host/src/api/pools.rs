@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A pool as clients send it; what only the host decides may be in it.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct PoolBody {
     name: Option<PoolName>,
@@ -34,6 +34,7 @@ pub(crate) struct PoolBody {
     #[serde(default, deserialize_with = "told")]
     password: Option<Option<String>>,
     #[serde(default, rename = "passwordSet")]
+    #[schemars(with = "Option<Value>")]
     _password_set: IgnoredAny,
     #[serde(rename = "createdAtMs")]
     _created_at_ms: Option<i64>,

@@ -24,7 +24,7 @@ use crate::{
 
 /// A profile as clients send it. What only the host decides may be in it, so that a client can
 /// send back what it read.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ProfileBody {
     id: Option<String>,
@@ -41,8 +41,10 @@ pub(crate) struct ProfileBody {
     _created_at_ms: Option<i64>,
     updated_at_ms: Option<i64>,
     #[serde(default, rename = "miners")]
+    #[schemars(with = "Option<Value>")]
     _miners: IgnoredAny,
     #[serde(default, rename = "problem")]
+    #[schemars(with = "Option<Value>")]
     _problem: IgnoredAny,
 }
 
@@ -100,7 +102,7 @@ pub(crate) async fn remove(
     Ok(Json(json!({ "status": "profile deleted" })))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartBody {
     name: Option<MinerName>,
@@ -114,7 +116,7 @@ pub(crate) async fn start(
     Ok(Json(api.0.miners.start_profile(&id, body.name).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PlanQuery {
     /// The miner that would be started; the one that a start would take when absent.

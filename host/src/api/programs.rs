@@ -44,7 +44,7 @@ pub(crate) async fn install(
     })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UninstallQuery {
     /// The version; all when absent.

@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FleetQuery {
     /// Also the figures of every node.
@@ -58,7 +58,7 @@ pub(crate) async fn stats(
 }
 
 /// What to start: one of them.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct StartBody {
     miner_name: Option<MinerName>,
@@ -101,7 +101,7 @@ pub(crate) async fn start(
     Ok(Json(api.0.node.command(&peer, message, request).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct StopBody {
     miner_name: MinerName,
@@ -118,7 +118,7 @@ pub(crate) async fn stop(
     Ok(Json(api.0.node.command(&peer, message, request_id).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct InstallBody {
     miner_type: DriverId,
@@ -136,7 +136,7 @@ pub(crate) async fn install(
     Ok(Json(api.0.node.command(&peer, message, request_id).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogQuery {
     /// Last lines to return; 100 when absent.
@@ -149,7 +149,7 @@ pub(crate) struct LogQuery {
 }
 
 /// The lines of a log, or with a place to go on from.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum RemoteLogs {
     Lines(Vec<String>),
@@ -172,7 +172,7 @@ pub(crate) async fn logs(
 }
 
 /// A command to many nodes: which, in what waves, and what.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Many<T> {
     targets: Targets,

@@ -27,7 +27,7 @@ pub(crate) async fn ready(State(_): State<Api>) -> Json<Value> {
 }
 
 /// What existing clients know as the system's information: their names, not ours.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct SystemInfo {
     /// Now.
     timestamp: jiff::Timestamp,
@@ -49,7 +49,7 @@ pub(crate) struct SystemInfo {
 }
 
 /// The program of one miner type. Clients read texts here, also of what is not installed.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct InstalledMiner {
     miner_type: String,
     is_installed: bool,
@@ -132,7 +132,7 @@ fn total_ram_gb() -> Option<f64> {
 }
 
 /// What the doctor says, with what existing clients read there.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Diagnosis {
     /// The worst of the verdicts.
     verdict: Verdict,
@@ -174,7 +174,7 @@ fn exposure(api: &Api) -> Finding {
 }
 
 /// Which installed programs have newer releases.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 pub(crate) struct Updates {
     /// A sentence for people.
     status: String,

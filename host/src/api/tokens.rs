@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
@@ -18,12 +18,22 @@ use crate::{
     model::access::Role,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct NewToken {
     name: String,
     role: Role,
     expires_in_s: Option<u32>,
+}
+
+/// A new token, with its secret.
+#[derive(Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Made {
+    #[serde(flatten)]
+    view: TokenView,
+    /// The secret.
+    token: String,
 }
 
 pub(crate) async fn list(State(api): State<Api>) -> Json<Vec<TokenView>> {
@@ -57,10 +67,7 @@ pub(crate) async fn create(
             "there is a token of this name already; remove it first",
         )
     })?;
-    let body = json!({
-        "id": view.id, "name": view.name, "role": view.role, "createdAtMs": view.created_at_ms,
-        "expiresAtMs": view.expires_at_ms, "token": secret,
-    });
+    let body = Made { view, token: secret };
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A wallet as clients send it; what only the host decides may be in it.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct WalletBody {
     name: Option<WalletName>,

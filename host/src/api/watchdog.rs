@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
     /// Incidents to return, newest first; 50 when absent.
@@ -45,7 +45,7 @@ pub(crate) async fn of_miner(
 }
 
 /// An incident with what it was decided from.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Whole {
     #[serde(flatten)]
@@ -64,7 +64,7 @@ pub(crate) async fn one(
     Ok(Json(Whole { incident, evidence }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MaintenanceBody {
     /// For how long; 0 ends it.

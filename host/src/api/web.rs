@@ -33,6 +33,8 @@ files! {
     "state.js" "text/javascript";
     "ui.js" "text/javascript";
     "app.css" "text/css";
+    "docs/docs.css" "text/css";
+    "docs/docs.js" "text/javascript";
     "icon.svg" "image/svg+xml";
     "pages/drivers.js" "text/javascript";
     "pages/events.js" "text/javascript";
@@ -49,6 +51,13 @@ files! {
 /// The page, which asks for a token itself.
 pub(crate) async fn index(State(api): State<Api>) -> Response {
     let page = include_str!("../../web/index.html").replace("@BASE@", &api.0.options.base_path);
+    (headers("text/html; charset=utf-8"), page).into_response()
+}
+
+/// The page of the API.
+pub(crate) async fn docs(State(api): State<Api>) -> Response {
+    let page = include_str!("../../web/docs/index.html");
+    let page = page.replace("@BASE@", &api.0.options.base_path);
     (headers("text/html; charset=utf-8"), page).into_response()
 }
 

@@ -92,7 +92,7 @@ pub(crate) enum Hosted {
 }
 
 /// Where the code of a driver runs, as settings and lists say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Isolation {
     /// In the host, which a crash of the driver takes along.
@@ -102,7 +102,7 @@ pub enum Isolation {
 }
 
 /// How a loaded driver is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Condition {
     /// It answers, as far as is known.

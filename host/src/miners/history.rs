@@ -66,7 +66,7 @@ struct Health {
 }
 
 /// How the history does.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryStatus {
     /// Whether anything is written.
@@ -104,7 +104,7 @@ pub struct HistoryStatus {
 }
 
 /// A chart: of numbers, or of phases.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Drawn {
     /// Least, mean and largest.

@@ -24,7 +24,7 @@ use crate::{
 const TELL_BYTES: Duration = Duration::from_millis(500);
 
 /// What to install.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Install {
     /// The version; the newest when absent.
@@ -36,7 +36,7 @@ pub struct Install {
 }
 
 /// What there is of a miner type.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstalledPrograms {
     /// The installed versions, newest installation first.

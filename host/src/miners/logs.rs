@@ -18,7 +18,7 @@ const FOLLOW_BYTES: usize = 256 << 10;
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A piece of a miner's output.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LogPage {
     /// Lines in order, without their newlines.

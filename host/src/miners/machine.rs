@@ -6,7 +6,10 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::{
     drivers, keepers,
-    model::doctor::machine::{Cards, Disk, Facts},
+    model::{
+        dialect::Machine,
+        doctor::machine::{Cards, Disk, Facts},
+    },
 };
 
 /// The maker of a graphics card, as the bus tells it.
@@ -43,6 +46,24 @@ fn facts_below(root: &Path) -> Facts {
         nvidia: cards(root, NVIDIA, "proc/driver/nvidia/version"),
         amd: cards(root, AMD, "sys/class/kfd"),
         ..Facts::default()
+    }
+}
+
+/// What the dialects tell of this machine.
+pub(crate) fn machine() -> Machine {
+    let root = Path::new("/");
+    let meminfo = read(root, "proc/meminfo");
+    let bytes = |name: &str| number(&meminfo, name).map(|kib| kib << 10);
+    let load = read(root, "proc/loadavg");
+    let mut load = load.split_whitespace().map(|it| it.parse().ok());
+    let mut next = || load.next().flatten();
+    let cpu = read(root, "proc/cpuinfo");
+    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    Machine {
+        memory: bytes("MemAvailable").zip(bytes("MemTotal")),
+        load: next().zip(next()).zip(next()).map(|((one, five), fifteen)| [one, five, fifteen]),
+        threads: std::thread::available_parallelism().map_or(1, |it| it.get() as u64),
+        cpu: cpu.map(|(_, name)| name.trim().to_owned()),
     }
 }
 

@@ -46,7 +46,7 @@ pub struct RemoteWriteSettings {
 }
 
 /// How it goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoteWriteStatus {
     /// Whether anything is pushed.

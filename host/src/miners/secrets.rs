@@ -17,7 +17,7 @@ use crate::{
 /// What commands added, in the miner's state folder.
 const FILE: &str = "secrets.json";
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, schemars::JsonSchema)]
 struct Added {
     run: String,
     secrets: Vec<String>,

@@ -15,7 +15,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// An installed program and the newest release of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Update {
     /// The miner type.

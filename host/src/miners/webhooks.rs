@@ -61,7 +61,7 @@ pub enum SecretPlace {
 }
 
 /// How it goes with one receiver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookStatus {
     /// Its name.

@@ -11,7 +11,7 @@ use serde_json::Value;
 const IDS_A_MILLISECOND: u64 = 1 << 12;
 
 /// Something that happened on this node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Event {
     /// Grows from event to event, also over a restart of the host. Below 2^53.
     pub id: u64,

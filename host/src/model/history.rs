@@ -20,7 +20,18 @@ use serde::{Deserialize, Serialize};
 
 /// What is kept of a miner, each in a column of its own.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Metric {
@@ -136,7 +147,7 @@ impl FromStr for Kind {
 pub struct Damaged(pub &'static str);
 
 /// A miner's hashrate over all its history, as existing clients know it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HashrateStats {
     /// The miner.

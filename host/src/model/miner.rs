@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// What the operator wants of a miner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Desired {
     /// It shall run.
@@ -48,7 +48,7 @@ impl std::str::FromStr for Desired {
 }
 
 /// One miner in lists and details.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MinerView {
     /// Its name.
@@ -88,7 +88,7 @@ pub struct MinerView {
 }
 
 /// A run in lists and details.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunView {
     /// Its id.

@@ -14,7 +14,9 @@ const GROUP: usize = 7;
 const LETTERS: usize = 56;
 
 /// An X25519 public key: who a node is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKey([u8; 32]);
 
@@ -77,7 +79,9 @@ impl TryFrom<String> for PublicKey {
 /// A node's id: derived from its key, with check letters, in groups that can be read aloud.
 ///
 /// For people and addresses; what is allowed depends on the key alone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct NodeId(String);
 
@@ -195,8 +199,7 @@ fn check_letter(part: &[u8]) -> u8 {
 }
 
 /// What a node is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeRole {
     /// May command, obeys nobody.

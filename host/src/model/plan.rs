@@ -98,7 +98,7 @@ fn has_nul(text: &str) -> bool {
 }
 
 /// A plan as people see it: every secret masked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanView {
     /// The program.
@@ -121,7 +121,7 @@ pub struct PlanView {
 }
 
 /// A device of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceView {
     /// `host:port`, each.

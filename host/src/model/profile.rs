@@ -24,7 +24,19 @@ const LONGEST_TAG: usize = 64;
 const MOST_POOLS: usize = 64;
 
 /// Id of a profile: a UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ProfileId(uuid::Uuid);
 
@@ -57,6 +69,18 @@ pub struct PoolChoice {
     pub options: Map<String, Value>,
 }
 
+impl schemars::JsonSchema for PoolChoice {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PoolChoice".into()
+    }
+
+    fn json_schema(schemas: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let name = schemas.subschema_for::<PoolName>();
+        let fields = schemas.subschema_for::<ChoiceFields>();
+        schemars::json_schema!({ "anyOf": [name, fields] })
+    }
+}
+
 /// Written as the pool's name alone where that says all.
 impl Serialize for PoolChoice {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -85,7 +109,7 @@ impl<'de> Deserialize<'de> for PoolChoice {
 
 struct ChoiceReader;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ChoiceFields {
     pool: PoolName,
@@ -114,7 +138,7 @@ impl<'de> de::Visitor<'de> for ChoiceReader {
 }
 
 /// What an operator decides about a profile.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProfileFields {
     /// Its name, unique on the node: for people, so it may be anything printable.
@@ -192,7 +216,7 @@ pub struct Profile {
 }
 
 /// A profile in lists and details, secrets masked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProfileView {
     /// Its id.

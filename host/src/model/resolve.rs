@@ -18,7 +18,9 @@ use crate::model::{
 };
 
 /// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(tag = "from", content = "name", rename_all = "camelCase")]
 pub enum Origin {
     /// The driver's defaults.
@@ -38,7 +40,9 @@ pub enum Origin {
 }
 
 /// What a field of the driver's configuration takes of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum PoolField {
     /// `host:port`.

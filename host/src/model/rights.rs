@@ -6,8 +6,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Something that a peer may be allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Right {
     /// See figures and events.
@@ -60,7 +71,9 @@ impl FromStr for Right {
 }
 
 /// A set of rights. Empty by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(from = "Vec<Right>", into = "Vec<Right>")]
 pub struct Rights(u8);
 

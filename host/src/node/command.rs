@@ -235,7 +235,7 @@ fn answered(peer: NodeId, answer: Body) -> Result<Body, Error> {
 }
 
 /// Which nodes a command is for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Targets {
     /// These.
@@ -247,7 +247,9 @@ pub struct Targets {
 }
 
 /// How to go from node to node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Waves {
     /// So many first, and the others only when these did well.
@@ -259,7 +261,7 @@ pub struct Waves {
 }
 
 /// What became of a command at one node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// Which node.

@@ -17,8 +17,7 @@ use crate::model::{
 };
 
 /// Who one is, at the begin of a session.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Handshake {
     /// What people call the node.
@@ -28,19 +27,18 @@ pub struct Handshake {
     /// Version of its program.
     pub version: String,
     /// Made anew at each start of the program, so that two machines with one key are noticed.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub instance: Uuid,
     /// What the receiver may do at the sender.
     pub rights: Vec<Right>,
     /// The key that will take over from the session's, while a rotation is under way.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[schemars(with = "Option<String>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<PublicKey>,
 }
 
 /// A sign of life.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ping {
     /// What the last ping took there and back, in milliseconds.
@@ -49,20 +47,17 @@ pub struct Ping {
 }
 
 /// The answer to a ping.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pong {}
 
 /// Asks for all figures.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GetStats {}
 
 /// Figures of a node's miners. A pushed one has only what changed since the one before it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Whether it has everything, so that all that was known before is void.
@@ -80,19 +75,18 @@ pub struct Report {
 }
 
 /// Starts a miner: one that exists, a profile, or a new one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct StartMiner {
     /// Name of the miner to start, or of the new one.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub miner_name: Option<MinerName>,
     /// Profile to start from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile_id: Option<String>,
     /// Miner type of a new miner.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[schemars(with = "Option<String>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub miner_type: Option<DriverId>,
     /// Configuration of a new miner.
@@ -101,22 +95,20 @@ pub struct StartMiner {
 }
 
 /// Stops a miner.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StopMiner {
     /// Its name.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub miner_name: MinerName,
 }
 
 /// Asks for what a miner printed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GetLogs {
     /// The miner's name.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub miner_name: MinerName,
     /// Last lines to return; 100 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,8 +119,7 @@ pub struct GetLogs {
 }
 
 /// What a miner printed, secrets masked.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Logs {
     /// Lines in order. Text from outside: show, never trust.
@@ -141,12 +132,11 @@ pub struct Logs {
 }
 
 /// Asks for the hashrates of a miner over a time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GetHistory {
     /// The miner's name.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub miner_name: MinerName,
     /// From when on, in Unix seconds; the last five minutes when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,8 +150,7 @@ pub struct GetHistory {
 }
 
 /// Hashrates over a time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
     /// As the node's own REST API has them.
@@ -169,12 +158,11 @@ pub struct History {
 }
 
 /// Installs the program of a miner type: a released version, verified there. Never bytes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Install {
     /// Which type.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub miner_type: DriverId,
     /// The version; the newest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,14 +170,13 @@ pub struct Install {
 }
 
 /// Writes a profile.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Deploy {
     /// Its name: one line for people, never a path.
     pub name: String,
     /// The miner type it is for.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub miner_type: DriverId,
     /// The configuration.
     pub config: Map<String, Value>,
@@ -197,41 +184,38 @@ pub struct Deploy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pools: Option<Vec<Value>>,
     /// Name of a miner to start from it at once.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[schemars(with = "Option<String>")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<MinerName>,
 }
 
 /// Something that happened at the sender.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// What kind of thing: `area.verb`.
     #[serde(rename = "type")]
     pub kind: String,
     /// When, by the sender's clock.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// What there is to say about it.
     pub data: Value,
 }
 
 /// A message from a driver to the same driver there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DriverMessage {
     /// The driver's id.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub driver: DriverId,
     /// What it says, in base64.
     pub data: String,
 }
 
 /// A driver's answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DriverAnswer {
     /// What it says, in base64.
@@ -239,18 +223,16 @@ pub struct DriverAnswer {
 }
 
 /// Announces the key that will take over from the session's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rotate {
     /// The key.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[schemars(with = "String")]
     pub next_key: PublicKey,
 }
 
 /// What was asked is done.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Done {
     /// What there is to say about it.
@@ -259,8 +241,7 @@ pub struct Done {
 }
 
 /// What was asked was refused or failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
     /// The kind of fault, for programs: upper case, stable.

@@ -133,7 +133,7 @@ impl Reported {
 }
 
 /// Totals of many miners; sums are made within one algorithm only.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Miners that run.
@@ -145,7 +145,7 @@ pub struct Totals {
 }
 
 /// Totals of one algorithm.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AlgorithmTotals {
     /// Miners that have it.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// This node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityView {
     /// Its id.
@@ -30,7 +30,7 @@ pub struct IdentityView {
 }
 
 /// This node and its network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeInfo {
     /// Whether the node was initialised.
@@ -54,7 +54,7 @@ pub struct NodeInfo {
 }
 
 /// A peer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerView {
     /// Its id.
@@ -134,7 +134,7 @@ pub(crate) fn peer(known: &Known) -> PeerView {
 }
 
 /// What is changed of a peer; what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct PeerChange {
     /// What it may do here.
@@ -149,7 +149,7 @@ pub struct PeerChange {
 }
 
 /// An invite as it is handed out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InviteView {
     /// The code: a secret until it is used.
@@ -165,7 +165,7 @@ pub struct InviteView {
 }
 
 /// The figures of one node.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoteStats {
     /// What it calls itself.
@@ -182,7 +182,7 @@ pub struct RemoteStats {
 }
 
 /// The figures of all workers.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FleetStats {
     /// Nodes that report.

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// What an installation is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Step {
     /// Looking for the release.
@@ -23,7 +25,7 @@ pub enum Step {
 }
 
 /// How far an installation is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Progress {
     /// What it is doing.

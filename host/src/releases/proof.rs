@@ -20,7 +20,7 @@ const SUMS_BYTES: u64 = 1 << 20;
 const KEY_BYTES: u64 = 1 << 18;
 
 /// What proved an installed version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "by", rename_all = "camelCase")]
 pub enum Proven {
     /// Its sum is part of the driver.

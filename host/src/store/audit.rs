@@ -8,7 +8,7 @@ use crate::store::{Error, Store};
 const KEPT: i64 = 100_000;
 
 /// One call.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntry {
     /// Unix milliseconds.

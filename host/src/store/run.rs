@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A launch, going on or ended.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRow {
     /// Its id.

@@ -13,12 +13,20 @@ use crate::api::{Api, body::Parameters, error::ApiError, events::filter};
 const USUAL: usize = 100;
 
 /// Which events a client wants to see.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
     types: Option<String>,
     miner: Option<String>,
     limit: Option<usize>,
+}
+
+/// The last events, oldest first. Written for the document: the events are encoded already.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+pub(crate) struct Recent {
+    /// Id of the newest event there is; 0: there is none.
+    newest: u64,
+    events: Vec<crate::model::event::Event>,
 }
 
 pub(crate) async fn list(

@@ -54,7 +54,7 @@ fn hash(ticket: &str) -> [u8; 32] {
 }
 
 /// A new ticket, on its way to the client.
-#[derive(Serialize)]
+#[derive(Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Issued {
     ticket: String,

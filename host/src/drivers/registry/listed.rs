@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::drivers::handle::{Condition, Driver, Isolation};
 
 /// A file that was found, and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
     /// The file; or a folder of the search path that could not be read.
@@ -39,7 +39,7 @@ pub struct Listed {
 }
 
 /// What became of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// It serves as a driver.

@@ -28,7 +28,7 @@ use crate::{
 const FORM: u32 = 1;
 
 /// Profiles with the wallets and pools that they refer to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// Number of the document's form.
@@ -56,7 +56,9 @@ impl Document {
 }
 
 /// What happens to something of the document whose name is taken by something that differs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Conflicts {
     /// Nothing is imported at all.
@@ -69,7 +71,7 @@ pub enum Conflicts {
 }
 
 /// What an import did, or would do: names by what happened to them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Imported {
     /// Whether nothing was changed because it was only a trial.
@@ -83,7 +85,7 @@ pub struct Imported {
 }
 
 /// What happened to things of one kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fates {
     /// New.

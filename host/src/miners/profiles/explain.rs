@@ -24,7 +24,7 @@ use crate::{
 const SHORTEST_TRACE: usize = 4;
 
 /// What a start of a profile would do.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Explained {
     /// The profile's id.
@@ -48,7 +48,7 @@ pub struct Explained {
 }
 
 /// A pool with everything filled in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedPool {
     /// Its name.
@@ -67,7 +67,7 @@ pub struct ExplainedPool {
 }
 
 /// A value and where it comes from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedValue {
     /// Its place, such as `config.pool`, `args[2]` or `env.PATH`.

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A pool in lists and details, without its password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolView {
     /// The pool; its password is absent.

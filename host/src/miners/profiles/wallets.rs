@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A wallet in lists and details.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WalletView {
     /// The wallet.

@@ -56,7 +56,7 @@ fn ceil(value: i64, by: i64) -> i64 {
 }
 
 /// A point of a chart. Parts of the time without samples have none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
     /// The beginning of its time.
@@ -162,7 +162,7 @@ pub(crate) fn whole(value: f64) -> u64 {
 }
 
 /// A point of a chart of phases.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhasePoint {
     /// The beginning of its time.

@@ -17,7 +17,7 @@ pub const SLOW: f64 = 0.5;
 const MOST: usize = 512;
 
 /// What is usual for one device, or for the whole miner, at one algorithm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Baseline {
     /// Hashes per second: the middle of what was seen, so that outliers do not count.

@@ -15,7 +15,7 @@ pub const LINE_CHARS: usize = 500;
 pub const LOOKS: usize = 60;
 
 /// A warning or an action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Incident {
     /// Its number on this node; grows.
@@ -36,7 +36,7 @@ pub struct Incident {
 }
 
 /// What a decision was made from. Secrets are masked.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Evidence {
     /// What each source said, one sentence each.
@@ -51,7 +51,7 @@ pub struct Evidence {
 }
 
 /// What the watchdog thinks of a miner, as the operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// `healthy`, `excused`, `warning` or `sick`.
@@ -68,7 +68,7 @@ pub struct Health {
 }
 
 /// The judgement in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthState {
     /// Nothing speaks against it.

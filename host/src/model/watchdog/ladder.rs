@@ -9,7 +9,19 @@ use crate::model::watchdog::{Cause, limits::Limits};
 const HOUR_MS: i64 = 3_600_000;
 
 /// Something the watchdog does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remedy {
     /// Ends the run and begins a new one.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What can be set, for all miners or for one. What is absent is taken from the next source.
 /// Times are whole seconds of watched time.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Options {
     /// Whether it judges at all; yes when absent.

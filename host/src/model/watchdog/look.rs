@@ -4,7 +4,9 @@ use adit_plugin_api::{Observation, PerformanceMetrics, Phase};
 use serde::{Deserialize, Serialize};
 
 /// Signs of life of a run, counted since the host has it in its hands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Signs {
     /// Lines of output that were read.
@@ -46,7 +48,7 @@ impl Signs {
 }
 
 /// One look at a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Look {
     /// When, in Unix milliseconds. May jump.

@@ -1,0 +1,221 @@
+//! Ports of their own for tools that want a host and a port: XMRig's API and `GET /mmpos` at the
+//! root, with the status codes that their clients know.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+    http::{Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{Api, access::Refusal, compat::claymore, gate, serve},
+    model::{
+        dialect::{
+            mmp,
+            xmrig::{self, Form},
+        },
+        name::MinerName,
+    },
+};
+
+/// The addresses to listen on, by miner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// XMRig's API.
+    pub xmrig: BTreeMap<MinerName, SocketAddr>,
+    /// `GET /mmpos`.
+    pub mmpos: BTreeMap<MinerName, SocketAddr>,
+    /// Claymore's protocol.
+    pub claymore: BTreeMap<MinerName, SocketAddr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Xmrig,
+    Mmpos,
+    Claymore,
+}
+
+/// Ports that are listened on and not yet served.
+#[derive(Default)]
+pub struct Bound(Vec<(Dialect, MinerName, TcpListener)>);
+
+impl Ports {
+    /// Listens on all of them.
+    ///
+    /// # Errors
+    /// Which one cannot be had, and why.
+    pub async fn bind(&self) -> Result<Bound, String> {
+        let mut bound = Bound::default();
+        for (dialect, word, ports) in [
+            (Dialect::Xmrig, "xmrig", &self.xmrig),
+            (Dialect::Mmpos, "mmpos", &self.mmpos),
+            (Dialect::Claymore, "claymore", &self.claymore),
+        ] {
+            for (miner, address) in ports {
+                let listener = TcpListener::bind(address).await.map_err(|error| {
+                    format!("compat.{word}.{miner}: cannot listen on {address}: {error}; choose another port")
+                })?;
+                bound.0.push((dialect, miner.clone(), listener));
+            }
+        }
+        Ok(bound)
+    }
+}
+
+impl Api {
+    /// Serves these ports until `ending`.
+    pub(in crate::api) async fn serve_ports(&self, bound: Bound, ending: &CancellationToken) {
+        let mut serving = tokio::task::JoinSet::new();
+        for (dialect, miner, listener) in bound.0 {
+            let (api, ending) = (self.clone(), ending.clone());
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!(?dialect, %miner, %address, "the figures of a miner have a port");
+            }
+            serving.spawn(async move {
+                match dialect {
+                    Dialect::Claymore => claymore::serve(api, miner, listener, &ending).await,
+                    Dialect::Xmrig | Dialect::Mmpos => {
+                        let router = Router::new().fallback(move |request: Request| {
+                            let (api, miner) = (api.clone(), miner.clone());
+                            async move {
+                                match dialect {
+                                    Dialect::Mmpos => api.mmpos_port(&miner, &request),
+                                    _ => api.xmrig_port(&miner, &request),
+                                }
+                            }
+                        });
+                        drop(serve::serve(listener, None, router, 0, &ending).await);
+                    }
+                }
+            });
+        }
+        serving.join_all().await;
+    }
+
+    /// As XMRig answers with a token and `restricted: true`.
+    fn xmrig_port(&self, miner: &MinerName, request: &Request) -> Response {
+        let open = [
+            ("access-control-allow-origin", "*"),
+            ("access-control-allow-methods", "GET, PUT, POST, DELETE"),
+            ("access-control-allow-headers", "Authorization, Content-Type"),
+        ];
+        if request.method() == Method::OPTIONS {
+            return (open, ()).into_response();
+        }
+        let client = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let token = gate::bearer(request.headers());
+        let known = client
+            .ok_or(Refusal::NoToken)
+            .and_then(|ConnectInfo(client)| self.0.access.identify(token, client.ip()).map(drop));
+        let answer = xmrig_status(request.method(), request.uri(), known).and_then(|what| {
+            let subject = self.subject(miner.as_str()).map_err(|_| StatusCode::NOT_FOUND)?;
+            Ok(match what {
+                Asked::Summary(form) => xmrig::summary(&subject, form),
+                Asked::Backends => xmrig::backends(&subject),
+            })
+        });
+        (open, told(answer)).into_response()
+    }
+
+    /// Without a token, so that no page may ask, whatever name it has for this machine.
+    fn mmpos_port(&self, miner: &MinerName, request: &Request) -> Response {
+        let headers = request.headers();
+        let is_page = headers.contains_key(header::ORIGIN);
+        let is_named = gate::check_host(headers, request.uri(), &self.0.options).is_ok();
+        let answer = match (request.method(), request.uri().path()) {
+            _ if is_page || !is_named => Err(StatusCode::FORBIDDEN),
+            (&Method::GET, "/mmpos") => self
+                .subject(miner.as_str())
+                .map(|subject| mmp::stats(&subject))
+                .map_err(|_| StatusCode::NOT_FOUND),
+            (_, "/mmpos") => Err(StatusCode::METHOD_NOT_ALLOWED),
+            _ => Err(StatusCode::NOT_FOUND),
+        };
+        told(answer)
+    }
+}
+
+fn told(answer: Result<Value, StatusCode>) -> Response {
+    let (status, body) = match answer {
+        Ok(value) => (StatusCode::OK, value),
+        Err(status) => {
+            let word = status.canonical_reason().unwrap_or_default();
+            let word = word.to_ascii_uppercase().replace(' ', "_");
+            (status, json!({ "status": status.as_u16(), "error": word }))
+        }
+    };
+    (status, axum::Json(body)).into_response()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Summary(Form),
+    Backends,
+}
+
+/// What a request asks for, or the status that XMRig has for it, in the order that it checks.
+fn xmrig_status(
+    method: &Method,
+    uri: &axum::http::Uri,
+    known: Result<(), Refusal>,
+) -> Result<Asked, StatusCode> {
+    let common = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
+    if !common.contains(method) {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    known.map_err(|refusal| match refusal {
+        Refusal::NoToken => StatusCode::UNAUTHORIZED,
+        Refusal::WrongToken | Refusal::TooManyFailures => StatusCode::FORBIDDEN,
+    })?;
+    if method != Method::GET {
+        return Err(StatusCode::FORBIDDEN);
+    }
+    match uri.path() {
+        _ if uri.query().is_some() => Err(StatusCode::NOT_FOUND),
+        "/1/summary" | "/api.json" => Ok(Asked::Summary(Form::One)),
+        "/2/summary" => Ok(Asked::Summary(Form::Two)),
+        "/2/backends" => Ok(Asked::Backends),
+        "/1/config" | "/2/config" => Err(StatusCode::FORBIDDEN),
+        _ => Err(StatusCode::NOT_FOUND),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_those_of_xmrig() {
+        let well = || Ok(());
+        let of = |method: &str, uri: &str, known: Result<(), Refusal>| {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            xmrig_status(&method, &uri.parse().unwrap(), known).map_err(|it| it.as_u16())
+        };
+        assert_eq!(of("GET", "/2/summary", well()), Ok(Asked::Summary(Form::Two)));
+        assert_eq!(of("GET", "/api.json", well()), Ok(Asked::Summary(Form::One)));
+        assert_eq!(of("GET", "/2/backends", well()), Ok(Asked::Backends));
+        for (method, uri, known, status) in [
+            ("GET", "/2/summary", Err(Refusal::NoToken), 401),
+            ("GET", "/2/summary", Err(Refusal::WrongToken), 403),
+            ("GET", "/nowhere", Err(Refusal::NoToken), 401),
+            ("GET", "/1/config", well(), 403),
+            ("PUT", "/1/config", well(), 403),
+            ("POST", "/json_rpc", well(), 403),
+            ("POST", "/json_rpc", Err(Refusal::NoToken), 401),
+            ("HEAD", "/2/summary", well(), 403),
+            ("PATCH", "/1/config", Err(Refusal::NoToken), 405),
+            ("GET", "/2/summary?x=1", well(), 404),
+            ("GET", "/1/threads", well(), 404),
+            ("GET", "/", well(), 404),
+        ] {
+            assert_eq!(of(method, uri, known), Err(status), "{method} {uri}");
+        }
+    }
+}
