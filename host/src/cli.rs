@@ -1,6 +1,7 @@
 //! The command line. It talks to a running host over its REST API; only `adit up` is a host.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod audit;
 mod client;
 mod doctor;
 mod down;
@@ -9,11 +10,13 @@ mod events;
 mod history;
 mod miner;
 mod node;
+mod pages;
 mod peer;
 mod pool;
 mod pools;
 mod profile;
 mod program;
+mod raw;
 mod remote;
 mod show;
 mod tls;
@@ -29,6 +32,16 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::settings;
 
+/// Stands below the help.
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  it failed; standard error says why
+  2  wrong usage
+  3  no host runs
+  4  the doctor found a problem
+
+Colours are for terminals only, and never with NO_COLOR set.";
+
 /// Exit code when something went wrong.
 const FAILED: u8 = 1;
 /// Exit code when no host runs.
@@ -38,7 +51,7 @@ const UNWELL: u8 = 4;
 
 /// Runs miners and never loses them.
 #[derive(Parser)]
-#[command(name = "adit", version, arg_required_else_help = true)]
+#[command(name = "adit", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -126,6 +139,14 @@ enum Command {
     /// Tell the watchdog about a miner
     #[command(subcommand)]
     Watchdog(watchdog::Watchdog),
+    /// List who changed what
+    Audit(audit::Audit),
+    /// Call any route of the API and print its answer
+    Api(raw::Raw),
+    /// Print a script that completes these commands in a shell
+    Completions(pages::Completions),
+    /// Write manual pages into a folder
+    Man(pages::Man),
     /// Own one run of a miner; the host starts this itself
     #[command(hide = true)]
     Keeper {
@@ -165,6 +186,10 @@ pub fn main() -> ExitCode {
         Command::Up(up) => up::run(&cli.common, &up),
         Command::Keeper { dir } => return crate::keepers::keeper::main(&dir),
         Command::DriverRunner => return crate::drivers::runner::child::main(),
+        Command::Completions(which) => pages::completions(&which),
+        Command::Man(man) => pages::man(&man),
+        Command::Api(raw) => block_on(raw::run(&cli.common, raw)),
+        Command::Audit(audit) => block_on(audit::run(&cli.common, &audit)),
         Command::Down(down) => block_on(down::run(&cli.common, &down)),
         Command::Doctor => block_on(doctor::doctor(&cli.common)),
         Command::Info => block_on(doctor::info(&cli.common)),

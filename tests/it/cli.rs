@@ -5,6 +5,7 @@ mod lifecycle;
 mod output;
 mod profiles;
 mod remote;
+mod twins;
 
 use std::process::Output;
 

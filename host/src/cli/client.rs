@@ -156,6 +156,17 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, Error> {
+        let body = self.answer(method, path, body).await?;
+        serde_json::from_slice(&body).map_err(|error| not_understood(&error))
+    }
+
+    /// The body of an answer that is none of failure, as it is.
+    pub(super) async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Bytes, Error> {
         let silent =
             |why: &str| Error::message(format!("the host at {} does not answer: {why}", self.base));
         let request = self.request(method, path, body)?;
@@ -172,7 +183,7 @@ impl Client {
             .await
             .map_err(|_| silent(&format!("nothing came for {limit} s")))??;
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| not_understood(&error));
+            return Ok(body);
         }
         Err(refusal(status, &body))
     }

@@ -1,5 +1,7 @@
 //! `adit miner`: start, stop and watch miners.
 
+mod see;
+
 use std::{io::Read, path::PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand};
@@ -38,6 +40,26 @@ pub(super) enum Miner {
         /// Its name
         name: String,
     },
+    /// Show a miner
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Show what a miner runs or would run, secrets masked
+    Plan {
+        /// Its name
+        name: String,
+    },
+    /// List a miner's last runs and how they ended
+    Runs {
+        /// Its name
+        name: String,
+        /// How many, newest first
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// List what can be mined with
+    Types,
     /// Show what a miner printed
     Logs {
         /// Its name
@@ -125,6 +147,10 @@ pub(super) async fn run(common: &Common, command: Miner) -> Result<(), Error> {
         }
         Miner::List => list(common).await,
         Miner::Stats { name } => stats(common, &name).await,
+        Miner::Show { name } => see::show(common, &name).await,
+        Miner::Plan { name } => see::plan(common, &name).await,
+        Miner::Runs { name, limit } => see::runs(common, &name, limit).await,
+        Miner::Types => see::types(common).await,
         Miner::Logs { name, follow, lines } => logs(common, &name, follow, lines).await,
         Miner::Stdin { name, text, raw } => {
             let input = if raw { text } else { format!("{text}\n") };

@@ -1,7 +1,7 @@
 //! How answers look on a terminal.
 
 use serde::Serialize;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::model::doctor::Verdict;
 
@@ -24,7 +24,8 @@ pub(super) fn escaped(json: &str) -> String {
     text
 }
 
-/// Prints rows below a heading, columns aligned.
+/// Prints rows below a heading, columns aligned. On a terminal no line is longer than it is wide:
+/// the last column gives way.
 pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
     let rows: Vec<[String; N]> =
         rows.iter().map(|row| row.each_ref().map(|it| plain(it))).collect();
@@ -39,7 +40,7 @@ pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
             line.push_str(cell);
             line.extend(std::iter::repeat_n(' ', width + 2 - cell.width()));
         }
-        println!("{}", line.trim_end());
+        println!("{}", fitting(line.trim_end(), terminal_width()));
     };
     line(heading);
     for row in &rows {
@@ -67,6 +68,27 @@ pub(super) fn verdict(verdict: Verdict) -> String {
     if colours() { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word }
 }
 
+/// Columns of the terminal that is written to, if it is one.
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// `line` in so many columns; what does not fit becomes an ellipsis.
+fn fitting(line: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns.filter(|columns| line.width() > *columns) else {
+        return line.to_owned();
+    };
+    let mut cut = String::new();
+    for c in line.chars() {
+        if cut.width() + c.width().unwrap_or(0) + 1 > columns {
+            break;
+        }
+        cut.push(c);
+    }
+    cut + "…"
+}
+
 /// `text` without anything that steers a terminal: it may come from a miner or a pool.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
@@ -88,6 +110,13 @@ pub(super) fn hashrate(value: Option<f64>) -> String {
 /// A count, or a dash when it is not known.
 pub(super) fn count(value: Option<u64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A moment in Unix milliseconds, to the second.
+pub(super) fn time(at_ms: Option<i64>) -> String {
+    at_ms
+        .and_then(|at_ms| jiff::Timestamp::from_second(at_ms.div_euclid(1000)).ok())
+        .map_or_else(|| "-".to_owned(), |at| at.to_string())
 }
 
 /// The time since a moment in Unix milliseconds, such as `2h 05m`.
@@ -117,6 +146,20 @@ mod tests {
             (Some(1e30), "1000000000000.00 EH/s"),
         ] {
             assert_eq!(hashrate(value), expected);
+        }
+    }
+
+    #[test]
+    fn lines_fit_the_terminal() {
+        for (line, columns, expected) in [
+            ("abcdef", None, "abcdef"),
+            ("abcdef", Some(6), "abcdef"),
+            ("abcdef", Some(5), "abcd…"),
+            ("ab日本", Some(6), "ab日本"),
+            ("ab日本", Some(5), "ab日…"),
+            ("abc", Some(1), "…"),
+        ] {
+            assert_eq!(fitting(line, columns), expected);
         }
     }
 
