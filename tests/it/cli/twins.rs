@@ -22,6 +22,8 @@ const TWINS: &[(&str, &str)] = &[
     ("get /ws/events", "events"),
     ("get /events/recent", "events"),
     ("post /events/ticket", "api"),
+    ("get /webhooks", "webhook list"),
+    ("post /webhooks/{name}/test", "webhook test"),
     ("get /audit", "audit"),
     ("get /tokens", "token list"),
     ("post /tokens", "token create"),
