@@ -19,8 +19,8 @@ use adit::{
 };
 use tokio::runtime::Runtime;
 
-/// Ticks that are filled in with one commit.
-const AT_ONCE: usize = 720;
+/// Ticks that are filled in with one commit: fewer than the old rows of the tail that go with it.
+const AT_ONCE: usize = 60;
 
 pub(super) struct Own {
     path: PathBuf,
