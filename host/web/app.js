@@ -23,6 +23,12 @@ function Login({ onIn, given }) {
   const [token, setToken] = useState('');
   const [forGood, setForGood] = useState(false);
   const [error, setError] = useState(given);
+  // The link may be opened in the very tab that asks: then only the fragment changes.
+  useEffect(() => {
+    const look = () => { if (location.hash.startsWith('#token=') && findToken()) onIn(); };
+    addEventListener('hashchange', look);
+    return () => removeEventListener('hashchange', look);
+  }, []);
   const submit = async (event) => {
     event.preventDefault();
     const known = await checkToken(token.trim());
@@ -30,10 +36,11 @@ function Login({ onIn, given }) {
     else if (!known) setError('This token is not known. `adit token show` prints yours.');
     else { keepToken(token.trim(), forGood); onIn(); }
   };
-  return html`<main id="main" class="login"><form class="card" onSubmit=${submit}><h1>Adit</h1>
-    <p>Open the link that <code>adit up</code> printed, or enter the token that <code>adit token show</code> prints.</p>
+  return html`<main id="main" class="login" tabindex="-1"><form class="card" onSubmit=${submit}>
+    <p class="brand"><img src="/web/icon.svg" alt="" width="40" height="40" /></p><h1>Welcome to Adit</h1>
+    <p class="dim">Open the link that <code>adit up</code> printed, or enter the token that <code>adit token show</code> prints.</p>
     <div class="field"><label for="token">Token</label><input id="token" type="password" required autocomplete="off" value=${token} onInput=${(e) => setToken(e.target.value)} /></div>
-    <label class="check"><input type="checkbox" checked=${forGood} onChange=${(e) => setForGood(e.target.checked)} /> Keep it in this browser</label>
+    <label class="check"><input type="checkbox" checked=${forGood} onChange=${(e) => setForGood(e.target.checked)} /> Keep it in this browser</label><p class="dim fine">Without this it is forgotten when the tab is closed.</p>
     <${Problem}>${error}</${Problem}><button type="submit" class="primary">Enter</button></form></main>`;
 }
 
@@ -81,5 +88,11 @@ function App() {
   }, [inside]);
   return inside ? html`<${Page} theme=${theme} setTheme=${setTheme} logOut=${logOut} />` : html`<${Login} given=${refused} onIn=${() => setInside(true)} />`;
 }
+
+// The fragment of the address is the page, so this link must not change it.
+document.querySelector('.skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  document.getElementById('main')?.focus();
+});
 
 render(html`<${App} />`, document.getElementById('app'));

@@ -5,9 +5,17 @@ import { html, useState } from './vendor/preact-htm.js';
 /** Fields that an operator needs first. */
 const FIRST = ['pool', 'pools', 'wallet', 'password', 'algo', 'algorithm', 'coin', 'threads'];
 
+/** Words that are no words. */
+const SHORT = {
+  cpu: 'CPU', gpu: 'GPU', cuda: 'CUDA', opencl: 'OpenCL', msr: 'MSR', numa: 'NUMA', jit: 'JIT', gb: 'GB', api: 'API', tls: 'TLS', url: 'URL',
+  id: 'ID', nicehash: 'NiceHash', ms: 'ms', algo: 'algorithm', randomx: 'RandomX',
+};
+
 const title = (name) => name
   .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
-  .replace(/[-_]/g, ' ')
+  .split(/[-_ ]/)
+  .map((it) => SHORT[it.toLowerCase()] ?? it.toLowerCase())
+  .join(' ')
   .replace(/^./, (it) => it.toUpperCase());
 
 const types = (field) => [field.type].flat().filter(Boolean);
@@ -20,13 +28,66 @@ function resolve(root, field) {
   return { ...found, ...field };
 }
 
-function Field({ root, name, schema, value, preset, required, onChange }) {
+const scalar = (kind) => kind.length > 0 && kind.every((it) => ['string', 'boolean', 'integer', 'number', 'null'].includes(it));
+
+const WORDS = { string: 'text', boolean: 'true or false', integer: 'a number', number: 'a number' };
+
+/** A value of one of several types, from what was typed. */
+function typed(text, kind) {
+  const word = text.trim();
+  if (!word) return undefined;
+  if (kind.includes('boolean') && /^(true|false)$/.test(word)) return word === 'true';
+  if ((kind.includes('integer') || kind.includes('number')) && Number.isFinite(Number(word))) return Number(word);
+  return kind.includes('string') ? text : word;
+}
+
+/** Figures with commas between them. */
+function Figures({ shared, value, preset, onChange }) {
+  const [text, setText] = useState((value ?? []).join(', '));
+  const take = (next) => {
+    setText(next);
+    const all = next.split(/[,\s]+/).filter(Boolean);
+    // What is no figure is sent as it is: the host says what is wrong with it.
+    onChange(all.length ? all.map((it) => (Number.isFinite(Number(it)) ? Number(it) : it)) : undefined);
+  };
+  return html`<input ...${shared} autocomplete="off" value=${text} placeholder=${(preset ?? []).join(', ') || 'such as 0, 1, 2'} onInput=${(e) => take(e.target.value)} />`;
+}
+
+/** Texts, one on each line. */
+function Lines({ shared, value, preset, onChange }) {
+  const [text, setText] = useState((value ?? []).join('\n'));
+  const take = (next) => {
+    setText(next);
+    const lines = next.split('\n').map((it) => it.trim()).filter(Boolean);
+    onChange(lines.length ? lines : undefined);
+  };
+  return html`<textarea ...${shared} rows="3" spellcheck=${false} value=${text} placeholder=${(preset ?? []).join('\n') || 'one on each line'}
+    onInput=${(e) => take(e.target.value)}></textarea>`;
+}
+
+/** A group of fields; what it makes is absent when none is filled in. */
+function Group({ root, id, name, field, value = {}, preset, onChange }) {
+  const set = (key, next) => {
+    const { [key]: _, ...rest } = value;
+    const all = next === undefined ? rest : { ...rest, [key]: next };
+    onChange(Object.keys(all).length ? all : undefined);
+  };
+  return html`<details class="group" open=${Object.keys(value).length > 0}><summary>${title(name)}</summary>
+    <p class="dim fine">${field.description}</p>
+    ${Object.entries(field.properties).map(([key, part]) => html`<${Field} key=${key} root=${root} name=${key} prefix=${`${id}-`} schema=${part}
+      value=${value[key]} preset=${preset?.[key]} required=${(field.required ?? []).includes(key)} onChange=${(next) => set(key, next)} />`)}</details>`;
+}
+
+function Field({ root, name, prefix = 'field-', schema, value, preset, required, onChange }) {
   const field = resolve(root, schema);
-  const id = `field-${name}`;
+  const id = `${prefix}${name}`;
   const kind = types(field);
   const help = `${id}-help`;
   const shared = { id, 'aria-describedby': help, required };
   let input;
+  if (kind.includes('object') && field.properties && kind.length === 1) {
+    return html`<${Group} root=${root} id=${id} name=${name} field=${field} value=${value} preset=${preset} onChange=${onChange} />`;
+  }
   if (field.enum) {
     input = html`<select ...${shared} value=${value ?? ''} onChange=${(e) => onChange(e.target.value || undefined)}>
       <option value="">${preset === undefined ? 'not set' : `default: ${preset}`}</option>
@@ -35,19 +96,26 @@ function Field({ root, name, schema, value, preset, required, onChange }) {
     input = html`<input ...${shared} required=${false} type="checkbox" checked=${value ?? preset ?? false}
       onChange=${(e) => onChange(e.target.checked)} />`;
   } else if (kind.length === 1 && ['integer', 'number'].includes(kind[0])) {
-    input = html`<input ...${shared} type="number" min=${field.minimum} max=${field.maximum}
+    input = html`<input ...${shared} type="number" min=${field.minimum ?? field.exclusiveMinimum} max=${field.maximum}
       step=${kind[0] === 'integer' ? 1 : 'any'} value=${value ?? ''} placeholder=${preset ?? ''}
       onInput=${(e) => onChange(e.target.value === '' ? undefined : Number(e.target.value))} />`;
   } else if (kind.length === 1 && kind[0] === 'string') {
     const choices = field.examples?.length ? `${id}-choices` : undefined;
     input = html`<input ...${shared} type=${field.writeOnly && /pass|secret|token/i.test(name) ? 'password' : 'text'}
-      autocomplete="off" spellcheck=${false} list=${choices} value=${value ?? ''} placeholder=${preset ?? ''}
+      maxlength=${field.maxLength} autocomplete="off" spellcheck=${false} list=${choices} value=${value ?? ''} placeholder=${preset ?? ''}
       onInput=${(e) => onChange(e.target.value || undefined)} />
       ${choices && html`<datalist id=${choices}>${field.examples.map((it) => html`<option value=${it} />`)}</datalist>`}`;
+  } else if (kind.length === 1 && kind[0] === 'array' && types(resolve(root, field.items ?? {})).join() === 'string') {
+    input = html`<${Lines} shared=${shared} value=${value} preset=${preset} onChange=${onChange} />`;
+  } else if (kind.length === 1 && kind[0] === 'array' && ['integer', 'number'].includes(types(resolve(root, field.items ?? {})).join())) {
+    input = html`<${Figures} shared=${shared} value=${value} preset=${preset} onChange=${onChange} />`;
+  } else if (scalar(kind)) {
+    input = html`<input ...${shared} autocomplete="off" spellcheck=${false} value=${value ?? ''} placeholder=${preset ?? kind.filter((it) => it !== 'null').map((it) => WORDS[it]).join(' or ')}
+      onInput=${(e) => onChange(typed(e.target.value, kind))} />`;
   } else {
     input = html`<${Json} id=${id} help=${help} value=${value} example=${field.examples?.[0]} onChange=${onChange} />`;
   }
-  return html`<div class="field"><label for=${id}>${title(name)}${required && html`<span title="required"> *</span>`}</label>
+  return html`<div class=${`field ${kind.join() === 'boolean' ? 'flag' : ''}`}><label for=${id}>${title(name)}${required && html`<span title="required"> *</span>`}</label>
     ${input}<small id=${help}>${field.description}</small></div>`;
 }
 

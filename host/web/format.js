@@ -12,6 +12,12 @@ export function hashrate(value) {
   return `${scaled.toFixed(unit === 0 && scaled >= 100 ? 0 : digits)} ${UNITS[unit]}`;
 }
 
+/** What the figures of an axis that goes up to `most` are divided by, and their unit. */
+export function scale(most) {
+  const unit = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, most)) / 3)));
+  return [1000 ** unit, UNITS[unit]];
+}
+
 export function number(value, digits = 0) {
   if (value === null || value === undefined) return NONE;
   return value.toLocaleString('en', { maximumFractionDigits: digits });
@@ -33,6 +39,13 @@ export function time(value) {
   const today = new Date().toDateString() === date.toDateString();
   const clock = date.toLocaleTimeString('en-GB');
   return today ? clock : `${date.toLocaleDateString('en-CA')} ${clock}`;
+}
+
+/** Unix seconds on an axis whose marks are `step` seconds apart. */
+export function clock(seconds, step) {
+  const date = new Date(seconds * 1000);
+  if (step >= 86400) return date.toLocaleDateString('en-CA').slice(5);
+  return date.toLocaleTimeString('en-GB').slice(0, step < 60 ? 8 : 5);
 }
 
 export function ago(value) {

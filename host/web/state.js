@@ -39,7 +39,8 @@ export function useLive() {
 export async function refresh() {
   try {
     const miners = await get('/miners');
-    for (const miner of miners) trail(miner.name, miner.stats?.hashrate);
+    // While events come, each of them brings a point; an answer would bring it once more.
+    if (!state.connected) for (const miner of miners) trail(miner.name, miner.stats?.hashrate);
     state.miners = miners;
     state.error = null;
   } catch (error) {
@@ -72,10 +73,12 @@ async function begin(name) {
 
 function take(event) {
   if (event.type === 'miner.stats') {
-    const { name, ...figures } = event.data;
+    const { name, pool, latencyMs, ...figures } = event.data;
     const miner = state.miners?.find((it) => it.name === name);
     if (miner) {
       miner.stats = { ...miner.stats, ...figures };
+      // An event has the address alone, the list has all that is known of the pool.
+      if (pool !== undefined) miner.stats.pool = { ...miner.stats.pool, url: pool, latencyMs };
       if (figures.phase) miner.phase = figures.phase;
       trail(name, figures.hashrate);
     }
@@ -106,4 +109,7 @@ export function end() {
   stop = null;
   state.miners = null;
   state.connected = false;
+  // Whoever comes next may be told less.
+  state.trails.clear();
+  state.feed = [];
 }

@@ -14,21 +14,28 @@ export function Phase({ phase }) {
     <span class="dot" aria-hidden="true"></span>${LABELS[phase] ?? phase ?? 'unknown'}</span>`;
 }
 
-/** A button that shows that it works, and tells what went wrong beside itself. */
-export function Act({ label, does, kind = '', title, confirm, disabled }) {
+/**
+ * A button that shows that it works, and tells what went wrong beside itself. With `confirm`, a
+ * sentence, it asks first; `sure` is what the button of consent says.
+ */
+export function Act({ label, does, kind = '', title, confirm, sure, disabled }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(null);
+  const [asking, setAsking] = useState(false);
   const run = async () => {
-    if (confirm && !window.confirm(confirm)) return;
+    setAsking(false);
     setBusy(true);
     setError(null);
     try { await does(); } catch (failure) { setError(failure.message); }
     setBusy(false);
   };
   return html`<span class="act"><button type="button" class=${kind} disabled=${busy || disabled}
-      title=${title} aria-busy=${busy} onClick=${run}>${busy ? '…' : label}</button>
+      title=${title} aria-busy=${busy} onClick=${confirm ? () => setAsking(true) : run}>${busy ? html`<span class="spinner" aria-hidden="true"></span>` : ''}${label}</button>
     ${error && html`<span class="problem" role="alert">${error}
-      <button type="button" class="quiet" aria-label="Close" onClick=${() => setError(null)}>×</button></span>`}</span>`;
+      <button type="button" class="quiet" aria-label="Close" onClick=${() => setError(null)}>×</button></span>`}
+    ${asking && html`<${Dialog} title=${label} onClose=${() => setAsking(false)}><p>${confirm}</p>
+      <footer><button type="button" onClick=${() => setAsking(false)}>Cancel</button>
+        <button type="button" class=${kind || 'primary'} onClick=${run}>${sure ?? label}</button></footer></${Dialog}>`}</span>`;
 }
 
 export function Sparkline({ points, label }) {
@@ -50,6 +57,9 @@ export function Tile({ label, value, detail, tone = '' }) {
     <div class="tile-value">${value}</div>${detail && html`<div class="tile-detail">${detail}</div>`}</div>`;
 }
 
+/** A list of words with commas between them. */
+export const words = (text) => text.split(',').map((it) => it.trim()).filter(Boolean);
+
 /** Nothing here yet: says what to do next. */
 export function Empty({ title, children }) {
   return html`<div class="empty-state"><h2>${title}</h2><div>${children}</div></div>`;
@@ -66,9 +76,11 @@ export function Dialog({ title, onClose, children, wide }) {
     dialog.showModal();
     const cancel = (event) => { event.preventDefault(); onClose(); };
     dialog.addEventListener('cancel', cancel);
-    return () => { dialog.removeEventListener('cancel', cancel); dialog.close(); };
+    document.documentElement.classList.add('locked');
+    return () => { document.documentElement.classList.remove('locked'); dialog.removeEventListener('cancel', cancel); dialog.close(); };
   }, []);
-  return html`<dialog ref=${box} class=${wide ? 'wide' : ''} aria-label=${title}>
+  return html`<dialog ref=${box} class=${wide ? 'wide' : ''} aria-label=${title}
+    onClick=${(event) => { if (event.target === box.current) onClose(); }}>
     <header><h2>${title}</h2><button type="button" class="quiet" aria-label="Close" onClick=${onClose}>×</button></header>
     ${children}</dialog>`;
 }

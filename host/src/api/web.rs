@@ -36,11 +36,14 @@ files! {
     "docs/docs.css" "text/css";
     "docs/docs.js" "text/javascript";
     "icon.svg" "image/svg+xml";
+    "pages/bulk.js" "text/javascript";
     "pages/drivers.js" "text/javascript";
     "pages/events.js" "text/javascript";
     "pages/fleet.js" "text/javascript";
+    "pages/incidents.js" "text/javascript";
     "pages/miner.js" "text/javascript";
     "pages/miners.js" "text/javascript";
+    "pages/plan.js" "text/javascript";
     "pages/profiles.js" "text/javascript";
     "pages/settings.js" "text/javascript";
     "vendor/preact-htm.js" "text/javascript";

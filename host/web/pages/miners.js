@@ -42,7 +42,7 @@ function Summary({ miners }) {
   const trouble = miners.filter((it) => ['failed', 'backoff', 'degraded'].includes(it.phase)).length;
   return html`<section class="tiles" aria-label="Summary">
     ${totals(miners).map(([algorithm, rate]) => html`<${Tile} key=${algorithm} label=${algorithm} value=${hashrate(rate)} tone="accent" />`)}
-    <${Tile} label="Miners" value=${`${running.length} of ${miners.length}`} detail=${trouble ? `${trouble} need attention` : 'all well'} tone=${trouble ? 'warn' : ''} />
+    <${Tile} label="Miners" value=${`${running.length} of ${miners.length}`} detail=${trouble ? `${trouble} need${trouble === 1 ? 's' : ''} attention` : running.length ? 'running, all well' : 'running'} tone=${trouble ? 'warn' : ''} />
     <${Tile} label="Accepted shares" value=${number(accepted)} detail=${share} />
     ${power !== null && html`<${Tile} label="Power" value=${`${number(power)} W`} />`}
   </section>`;
@@ -62,7 +62,7 @@ function Card({ miner, points }) {
       <div><dt>Shares</dt><dd>${number(stats.shares)}${stats.rejected ? html` <span class="bad">+${number(stats.rejected)} rejected</span>` : ''}</dd></div>
       <div><dt>Temperature</dt><dd>${temperature === null ? '–' : `${number(temperature)} °C`}</dd></div>
       <div><dt>Uptime</dt><dd>${miner.running ? duration(stats.uptime) : '–'}</dd></div>
-      <div class="whole"><dt>Pool</dt><dd class="clip">${stats.pool?.url ?? '–'}</dd></div>
+      <div class="whole"><dt>Pool</dt><dd class="break">${stats.pool?.url ?? '–'}</dd></div>
     </dl>
     <${Actions} miner=${miner} /></li>`;
 }
@@ -122,7 +122,7 @@ export function MinersPage() {
   if (!miners) return html`<${Problem}>${error}</${Problem}><p class="dim">Asking the host…</p>`;
   if (!miners.length) {
     return html`<${Empty} title="No miners yet"><p>Start one from a driver, or save a <a href="#/profiles">profile</a> first and
-      start as many as you like from it.</p>${button}</${Empty}>${dialog}`;
+      start as many as you like from it. Programs such as XMRig are installed on the page <a href="#/drivers">Drivers</a>.</p>${button}</${Empty}>${dialog}`;
   }
   return html`<div class="page-head"><h1>Miners</h1>${button}</div><${Problem}>${error}</${Problem}>
     <${Summary} miners=${miners} />

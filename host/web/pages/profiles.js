@@ -3,11 +3,9 @@
 import { html, useEffect, useState } from '../vendor/preact-htm.js';
 import { get, getTagged, part, post, put, remove } from '../api.js';
 import { refresh } from '../state.js';
-import { Act, Dialog, Empty, Problem, Tabs, useGet } from '../ui.js';
+import { Act, Dialog, Empty, Problem, Tabs, useGet, words } from '../ui.js';
 import { SchemaForm } from '../form.js';
-import { Plan } from './miner.js';
-
-const words = (text) => text.split(',').map((it) => it.trim()).filter(Boolean);
+import { Plan } from './plan.js';
 
 function Editor({ id, onClose }) {
   const [types, setTypes] = useState([]);
@@ -66,7 +64,7 @@ function Profiles() {
   const add = html`<button type="button" class="primary" onClick=${() => setEditing('')}>New profile</button>`;
   const start = (profile) => async () => { const miner = await post(`/profiles/${part(profile.id)}/start`, {}); await refresh(); location.hash = `#/miners/${part(miner.name)}`; };
   if (error) return html`<${Problem}>${error.message}</${Problem}>`;
-  if (value && !value.length) return html`<${Empty} title="No profiles yet"><p>A profile is a saved configuration: start one miner or many from it.</p>${add}</${Empty}>${editor}`;
+  if (value && !value.length) return html`<${Empty} title="No profiles yet"><p>A profile is a saved configuration: start one miner or many from it, here or on other rigs. Save a <a href="#/profiles/wallets">wallet</a> and a <a href="#/profiles/pools">pool</a> first, and every profile can use them.</p>${add}</${Empty}>${editor}`;
   return html`<div class="row-end">${add}</div><ul class="cards">${(value ?? []).map((it) => html`<li class="card" key=${it.id}>
       <div class="card-head"><span class="name">${it.name}</span><span class="dim">${it.minerType}</span></div>
       ${it.problem && html`<p class="reason">${it.problem}</p>`}
@@ -74,7 +72,7 @@ function Profiles() {
       <p class="dim">${it.miners?.length ? `Miners: ${it.miners.map((miner) => miner.name ?? miner).join(', ')}` : 'No miner of it yet.'}</p>
       <div class="actions"><${Act} label="Start" kind="primary" disabled=${Boolean(it.problem)} does=${start(it)} />
         <button type="button" onClick=${() => setEditing(it.id)}>Edit</button><button type="button" onClick=${() => setExplaining(it)}>Explain</button>
-        <${Act} label="Delete" kind="danger" confirm=${`Delete the profile ${it.name}? Its miners stay.`} does=${async () => { await remove(`/profiles/${part(it.id)}`); again(); }} /></div></li>`)}</ul>
+        <${Act} label="Delete" kind="danger" confirm=${`The profile ${it.name} is deleted. Miners that were started from it stay, with what they were started with last.`} does=${async () => { await remove(`/profiles/${part(it.id)}`); again(); }} /></div></li>`)}</ul>
     ${editor}${explaining && html`<${Explain} profile=${explaining} onClose=${() => setExplaining(null)} />`}`;
 }
 
@@ -106,9 +104,9 @@ function Named({ path, what, fields, hint }) {
   if (error) return html`<${Problem}>${error.message}</${Problem}>`;
   if (value && !value.length) return html`<${Empty} title=${`No ${what}s yet`}><p>${hint}</p>${add}</${Empty}>${dialog}`;
   return html`<div class="row-end">${add}</div><ul class="list">${(value ?? []).map((it) => html`<li class="card row" key=${it.name}>
-    <div><span class="name">${it.name}</span> <span class="dim">${it.coin ?? ''}</span><div class="clip dim">${it.url ?? it.address}</div></div>
+    <div><span class="name">${it.name}</span> <span class="dim">${it.coin ?? ''}</span><div class="break dim">${it.url ?? it.address}</div></div>
     <div class="actions"><button type="button" onClick=${() => setItem({ ...it, old: it.name })}>Edit</button>
-      <${Act} label="Delete" kind="danger" confirm=${`Delete ${it.name}?`} does=${async () => { await remove(`${path}/${part(it.name)}`); again(); }} /></div></li>`)}</ul>${dialog}`;
+      <${Act} label="Delete" kind="danger" confirm=${`${it.name} is deleted. That is refused while a profile or a pool refers to it.`} does=${async () => { await remove(`${path}/${part(it.name)}`); again(); }} /></div></li>`)}</ul>${dialog}`;
 }
 
 const POOL = [
@@ -122,7 +120,7 @@ const WALLET = [['name', 'Name', 'Lower-case letters, digits and dashes.'], ['co
 export function ProfilesPage({ tab }) {
   return html`<div class="page-head"><h1>Profiles</h1></div>
     <${Tabs} tabs=${[['list', 'Profiles'], ['wallets', 'Wallets'], ['pools', 'Pools']]} current=${tab} link=${(id) => `#/profiles/${id}`} />
-    ${tab === 'wallets' ? html`<${Named} key="w" path="/wallets" what="wallet" fields=${WALLET} hint="Name a wallet once, and refer to it from pools and profiles." />`
-    : tab === 'pools' ? html`<${Named} key="p" path="/pools" what="pool" fields=${POOL} hint="Name a pool once, and use it in any profile, in order of priority." />`
+    ${tab === 'wallets' ? html`<${Named} key="w" path="/wallets" what="wallet" fields=${WALLET} hint="Name a wallet once, and refer to it from pools and profiles. When it changes, it changes in one place." />`
+    : tab === 'pools' ? html`<${Named} key="p" path="/pools" what="pool" fields=${POOL} hint="Name a pool once, and use it in any profile, in order of priority. The watchdog moves a miner to the next one when the first is no use." />`
       : html`<${Profiles} />`}`;
 }
