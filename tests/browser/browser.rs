@@ -118,7 +118,8 @@ impl Browser {
         let element = found.as_object().and_then(|it| it.values().next()?.as_str());
         let element = element.ok_or_else(|| format!("{path}: {found}"))?;
         // Not under the bar at the top of the page, which would take the click.
-        self.run("arguments[0].scrollIntoView({ block: 'center' })", &[found.clone()])?;
+        let into_view = "arguments[0].scrollIntoView({ block: 'center' })";
+        self.run(into_view, std::slice::from_ref(&found))?;
         self.command(&format!("/element/{element}/{command}"), body).map(drop)
     }
 
