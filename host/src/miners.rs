@@ -53,7 +53,7 @@ pub use command::Outcome;
 pub use doctor::examine;
 pub use error::Error;
 pub use events::{Events, Heard, Published, Subscription};
-pub use history::{Drawn, History, HistoryStatus};
+pub use history::{Drawn, Elsewhere, History, HistoryStatus};
 pub use install::{Install, InstalledPrograms};
 pub(crate) use launch::random_token;
 pub use logs::LogPage;

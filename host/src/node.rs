@@ -11,9 +11,10 @@ mod book;
 pub mod command;
 mod dial;
 mod error;
-mod fleet;
+pub mod fleet;
 pub mod identity;
 pub mod invite;
+mod late;
 mod limits;
 mod link;
 pub mod message;
@@ -21,8 +22,10 @@ mod net;
 pub mod noise;
 mod obey;
 mod pairing;
+mod past;
 pub mod payload;
 mod report;
+mod reported;
 mod rotate;
 mod session;
 mod tell;
@@ -107,6 +110,12 @@ impl Node {
         let changing = tokio::sync::Mutex::new(());
         let node =
             Self(Arc::new(Inner { options, keys, store, miners, net: Mutex::new(None), changing }));
+        let weak = Arc::downgrade(&node.0);
+        node.0.miners.history().watch_elsewhere(Arc::new(move |at_ms| {
+            let net = weak.upgrade().and_then(|inner| Self(inner).net().ok());
+            let commands = net.filter(|net| net.identity.role.commands());
+            commands.map(|net| late::readings(&net, at_ms)).unwrap_or_default()
+        }));
         if let Some(identity) = identity {
             node.work_as(identity).await?;
         }

@@ -9,6 +9,7 @@ mod driver_storage;
 mod event;
 mod history;
 mod history_read;
+mod history_samples;
 mod incident;
 mod invite;
 mod miner;

@@ -3,6 +3,7 @@
 mod fleet;
 mod namespaces;
 mod partition;
+mod past;
 mod relay;
 
 use serde_json::{Value, json};

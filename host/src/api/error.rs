@@ -214,7 +214,7 @@ impl From<node::Error> for ApiError {
         use node::Error as E;
         let status = match &error {
             E::Invalid(_) | E::Invite(_) => StatusCode::BAD_REQUEST,
-            E::NoPeer(_) => StatusCode::NOT_FOUND,
+            E::NoPeer(_) | E::NoRecord { .. } => StatusCode::NOT_FOUND,
             E::Initialised | E::NotInitialised | E::NotListening | E::Role(_) => {
                 StatusCode::CONFLICT
             }
@@ -222,7 +222,9 @@ impl From<node::Error> for ApiError {
             E::NoAnswer { .. } => StatusCode::GATEWAY_TIMEOUT,
             E::Peer { code, .. } => of_peer(code),
             E::Unreachable { .. } | E::Channel(_) => StatusCode::BAD_GATEWAY,
-            E::Key { .. } | E::Random(_) | E::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            E::Key { .. } | E::Random(_) | E::Store(_) | E::History(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(%error, "a request failed");

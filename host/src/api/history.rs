@@ -160,9 +160,19 @@ fn known(api: &Api, name: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// What a query asks for, the last day when it does not say.
 fn asked(
     since: Option<String>,
     until: Option<String>,
+    points: Option<u64>,
+    metric: Option<&str>,
+) -> Result<(Range, u32, Metric), ApiError> {
+    asked_of((since, until, DAY_MS), points, metric)
+}
+
+/// The same with another time before the end, in milliseconds.
+pub(crate) fn asked_of(
+    (since, until, before_ms): (Option<String>, Option<String>, i64),
     points: Option<u64>,
     metric: Option<&str>,
 ) -> Result<(Range, u32, Metric), ApiError> {
@@ -170,7 +180,7 @@ fn asked(
     let metric = metric.map(str::parse).transpose();
     let metric: Option<Metric> =
         metric.map_err(|error| ApiError::bad_request(format!("metric: {error}")))?;
-    Ok((range(since, until, DAY_MS)?, points, metric.unwrap_or_default()))
+    Ok((range(since, until, before_ms)?, points, metric.unwrap_or_default()))
 }
 
 fn within(what: &str, value: u64, most: u64) -> Result<u32, ApiError> {

@@ -15,6 +15,7 @@ use crate::{
         access::Caller,
         body::{Body, Parameters, Segment},
         error::ApiError,
+        history::asked_of,
     },
     model::{
         access::Role,
@@ -22,11 +23,15 @@ use crate::{
     },
     node::{
         command::{Outcome, Targets, Waves},
+        fleet::{Past, Teller},
         message,
         payload::{Deploy, Install, StartMiner, StopMiner},
         view::{FleetStats, RemoteStats},
     },
 };
+
+/// Time that a chart shows when nobody says which, in milliseconds.
+const RECENT_MS: i64 = 5 * 60_000;
 
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -169,6 +174,31 @@ pub(crate) async fn logs(
     let page = page || after.is_some();
     let logs = api.0.node.remote_logs(&peer, miner, lines, after).await?;
     Ok(Json(if page { RemoteLogs::Page(logs) } else { RemoteLogs::Lines(logs.lines) }))
+}
+
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PastQuery {
+    since: Option<String>,
+    until: Option<String>,
+    points: Option<u64>,
+    metric: Option<String>,
+    /// Who tells; the node when it is connected, else this one.
+    source: Option<Teller>,
+}
+
+/// The last five minutes, or any other time.
+pub(crate) async fn past(
+    State(api): State<Api>,
+    Path((peer, miner)): Path<(String, String)>,
+    Parameters(query): Parameters<PastQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let miner = MinerName::new(miner).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let PastQuery { since, until, points, metric, source } = query;
+    let time = (since, until, RECENT_MS);
+    let (range, points, metric) = asked_of(time, points, metric.as_deref())?;
+    let what = Past { range, points, metric };
+    Ok(Json(api.0.node.remote_chart(&peer, miner, what, source).await?))
 }
 
 /// A command to many nodes: which, in what waves, and what.

@@ -41,6 +41,12 @@ pub(super) enum History {
 pub(super) struct Show {
     /// The miner
     name: String,
+    /// Id or name of the node that it is on; this one when left out
+    #[arg(long, value_name = "NODE")]
+    peer: Option<String>,
+    /// Who tells of another node's miner: worker or controller
+    #[arg(long, requires = "peer", value_parser = ["worker", "controller"])]
+    source: Option<String>,
     /// Its beginning: a time such as 2026-01-31T18:00:00Z, or how long ago, such as 90m, 24h, 7d
     #[arg(long, default_value = "24h")]
     since: When,
@@ -168,12 +174,17 @@ fn print_miners(miners: Vec<HashrateStats>) {
 }
 
 async fn chart(common: &Common, client: &Client, what: &Show) -> Result<(), Error> {
-    let Show { name, since, until, points, metric } = what;
+    let Show { name, peer, source, since, until, points, metric } = what;
     let until = until.map_or_else(jiff::Timestamp::now, |it| it.0);
     let points = points.unwrap_or(if common.json { POINTS } else { WIDTH });
+    let name = segment(name);
+    let place = match peer {
+        Some(peer) => format!("/remote/{}/miners/{name}/hashrate-history", segment(peer)),
+        None => format!("/history/miners/{name}/hashrate"),
+    };
+    let source = source.as_ref().map(|source| format!("&source={source}")).unwrap_or_default();
     let path = format!(
-        "/history/miners/{}/hashrate?since={}&until={until}&points={points}&metric={}",
-        segment(name),
+        "{place}?since={}&until={until}&points={points}&metric={}{source}",
         since.0,
         metric.as_str()
     );
@@ -190,7 +201,7 @@ async fn chart(common: &Common, client: &Client, what: &Show) -> Result<(), Erro
     } else {
         let points: Vec<Point> = client.get(&path).await?;
         if points.is_empty() {
-            println!("nothing is known of {} in this time", show::plain(name));
+            println!("nothing is known of {} in this time", show::plain(&name));
             return Ok(());
         }
         let columns = columns(&points, since.0, until, WIDTH as usize);

@@ -4,9 +4,11 @@
 //! written when it can.
 
 mod keep;
+mod late;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use late::Elsewhere;
 use serde::Serialize;
 
 use crate::{
@@ -38,6 +40,8 @@ struct Inner {
     grid: Grid,
     /// Held for a look or the arithmetic of a tick, never across an await.
     state: Mutex<State>,
+    /// Who knows what other nodes do.
+    elsewhere: Mutex<Option<Arc<Elsewhere>>>,
 }
 
 struct State {
@@ -45,6 +49,8 @@ struct State {
     recorder: Option<Recorder>,
     /// What is not in the database yet.
     waiting: Arc<Write>,
+    /// What came late and goes with the next tick.
+    late: Write,
     retention: Retention,
     recent: Recent,
     health: Health,
@@ -125,10 +131,12 @@ impl History {
             state: Mutex::new(State {
                 recorder: None,
                 waiting: Arc::default(),
+                late: Write::default(),
                 retention: Retention::new(days),
                 recent: Recent::default(),
                 health: Health::default(),
             }),
+            elsewhere: Mutex::default(),
         }));
         if let Err(error) = history.take_up().await {
             tracing::error!(%error, "cannot read the history");
@@ -247,7 +255,7 @@ impl History {
         let state = self.state();
         let Some(recorder) = &state.recorder else { return Vec::new() };
         let source = |series: Series| {
-            let waits = state.waiting.closed.iter();
+            let waits = state.waiting.closed.iter().chain(&state.late.closed);
             let waits = waits.filter(|it| it.key.metric == metric);
             let fresh = waits
                 .filter(|it| it.key.series == series.id)

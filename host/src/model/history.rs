@@ -112,6 +112,9 @@ pub enum Kind {
     Fleet,
     /// All miners at one pool together. They have a hashrate while they mine the same algorithm.
     Pool,
+    /// One miner of another node, by that node's id and its name: no miner of this node can be
+    /// called like that.
+    Remote,
 }
 
 impl Kind {
@@ -122,6 +125,7 @@ impl Kind {
             Self::Algorithm => "algorithm",
             Self::Fleet => "fleet",
             Self::Pool => "pool",
+            Self::Remote => "remote",
         }
     }
 }
@@ -136,7 +140,7 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Self::Miner, Self::Algorithm, Self::Fleet, Self::Pool];
+        let all = [Self::Miner, Self::Algorithm, Self::Fleet, Self::Pool, Self::Remote];
         all.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| text.to_owned())
     }
 }

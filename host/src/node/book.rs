@@ -21,7 +21,7 @@ use crate::{
     },
     node::{
         message::{Body, Message},
-        report::Reported,
+        reported::Reported,
         session::{self, Ends, Instances, Reason, Verdict},
     },
     store::PeerRow,
@@ -181,9 +181,9 @@ impl Known {
     pub(crate) fn new(row: PeerRow) -> Self {
         Self {
             id: row.key.id(),
-            row,
             session: None,
-            reported: Arc::default(),
+            reported: Arc::new(Mutex::new(Reported::since(row.last_seen_at_ms))),
+            row,
             cloned: false,
             problem: None,
             dialler: None,

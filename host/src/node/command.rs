@@ -29,7 +29,11 @@ const AT_ONCE: usize = 256;
 pub(crate) fn patience(body: &Body) -> Duration {
     Duration::from_secs(match body {
         Body::Ping(_) => 5,
-        Body::GetStats(_) | Body::GetLogs(_) | Body::GetHistory(_) | Body::Rotate(_) => 10,
+        Body::GetStats(_)
+        | Body::GetLogs(_)
+        | Body::GetHistory(_)
+        | Body::GetSamples(_)
+        | Body::Rotate(_) => 10,
         Body::Install(_) => 600,
         // A little less than a client of the REST API may have to wait.
         _ => 28,

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    model::peer::NodeId,
+    model::{name::MinerName, peer::NodeId},
     node::{invite::BadInvite, noise::ChannelError},
     store,
 };
@@ -85,6 +85,17 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Nothing was recorded of that miner.
+    #[error("the history has nothing of a miner {miner} of {id}")]
+    NoRecord {
+        /// Which peer.
+        id: NodeId,
+        /// Which miner of it.
+        miner: MinerName,
+    },
+    /// The history cannot be read.
+    #[error("cannot read the history: {0}")]
+    History(String),
     /// No secure channel came about.
     #[error(transparent)]
     Channel(#[from] ChannelError),
@@ -114,6 +125,8 @@ impl Error {
             Self::Busy(_) => "PEER_BUSY",
             Self::Peer { .. } => "PEER_REFUSED",
             Self::Unreachable { .. } => "CONNECTION_FAILED",
+            Self::NoRecord { .. } => "MINER_NOT_FOUND",
+            Self::History(_) => "DATABASE_ERROR",
             Self::Channel(_) => "CHANNEL_FAILED",
             Self::Store(_) => "DATABASE_ERROR",
             Self::ShuttingDown => "SHUTTING_DOWN",

@@ -9,14 +9,18 @@ use uuid::Uuid;
 
 use crate::{
     miners::Peers,
-    model::name::{DriverId, MinerName},
+    model::{
+        history::{Kind, Metric, thin::Range},
+        name::{DriverId, MinerName},
+    },
     node::{
         Error, Node,
         act::DRIVER_BYTES,
         command::{self, Outcome, Targets, Waves},
         message::Body,
         pairing::find,
-        payload::{DriverMessage, GetLogs, GetStats, Logs},
+        past,
+        payload::{DriverMessage, GetHistory, GetLogs, GetStats, Logs},
         report::{Moment, Totals},
         view::{FleetStats, RemoteStats},
     },
@@ -150,6 +154,45 @@ impl Node {
         }
     }
 
+    /// A chart of a miner of a node: from the node itself, or from what this node recorded of it.
+    ///
+    /// # Errors
+    /// As for [`command`](Self::command); [`Error::NoRecord`] when nothing was recorded;
+    /// [`Error::Store`] when the history cannot be read.
+    pub async fn remote_chart(
+        &self,
+        id: &str,
+        miner_name: MinerName,
+        what: Past,
+        source: Option<Teller>,
+    ) -> Result<Value, Error> {
+        let net = self.net()?;
+        let key = find(&net, id)?.key;
+        let Past { range: Range { since_ms, until_ms }, points, metric } = what;
+        if source != Some(Teller::Controller) {
+            let ask = GetHistory {
+                miner_name: miner_name.clone(),
+                since_ms: Some(since_ms),
+                until_ms: Some(until_ms),
+                points: Some(points.min(past::MOST_POINTS)),
+                metric: Some(metric.as_str().to_owned()),
+            };
+            match net.command(&key, Body::GetHistory(ask), None).await {
+                // Nobody there: this node may know.
+                Err(Error::Offline { .. } | Error::NoAnswer { .. }) if source.is_none() => {}
+                answer => return answer.map(command::result),
+            }
+        }
+        let history = net.miners.history();
+        let name = format!("{}/{miner_name}", key.id());
+        if !history.has(Kind::Remote, &name) {
+            return Err(Error::NoRecord { id: key.id(), miner: miner_name });
+        }
+        let drawn = history.chart((Kind::Remote, &name), metric, what.range, points).await;
+        let drawn = drawn.map_err(|error| Error::History(error.to_string()))?;
+        Ok(serde_json::to_value(drawn).unwrap_or_default())
+    }
+
     /// Carries messages of drivers, from the async runtime of the caller on.
     pub fn courier(&self) -> Arc<dyn Peers> {
         Arc::new(Courier { node: self.clone(), runtime: tokio::runtime::Handle::current() })
@@ -161,6 +204,27 @@ fn stats(name: String, connected: bool, at_ms: Option<i64>, miners: Moment) -> R
     totals.add(&miners);
     let timestamp = at_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     RemoteStats { name, connected, timestamp, totals, miners }
+}
+
+/// What to draw of a past.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// Which time.
+    pub range: Range,
+    /// Points at most.
+    pub points: u32,
+    /// What of.
+    pub metric: Metric,
+}
+
+/// Who tells about a past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Teller {
+    /// The node whose past it is.
+    Worker,
+    /// This one, by what it recorded.
+    Controller,
 }
 
 /// Takes messages of drivers to peers.

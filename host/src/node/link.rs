@@ -186,7 +186,11 @@ async fn write(
                     continue;
                 }
                 // Computed only now: a slow peer gets the newest figures and never a heap of old.
-                let Some(report) = report::changes(sent.as_deref(), &moment) else { continue };
+                let mut report = report::changes(sent.as_deref(), &moment).unwrap_or_default();
+                if report.full {
+                    let interval = net.options.stats_interval.as_millis();
+                    report.interval_ms = u32::try_from(interval).ok();
+                }
                 sent = Some(moment);
                 report::pieces(report).into_iter().map(|piece| new(Body::Stats(piece))).collect()
             }

@@ -6,8 +6,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::node::payload::{
-    Deploy, Done, DriverAnswer, DriverMessage, Event, Fault, GetHistory, GetLogs, GetStats,
-    Handshake, History, Install, Logs, Ping, Pong, Report, Rotate, StartMiner, StopMiner,
+    Deploy, Done, DriverAnswer, DriverMessage, Event, Fault, GetHistory, GetLogs, GetSamples,
+    GetStats, Handshake, History, Install, Logs, Ping, Pong, Report, Rotate, Samples, StartMiner,
+    StopMiner,
 };
 
 /// One message.
@@ -115,10 +116,14 @@ bodies! {
     "get_logs" GetLogs(GetLogs),
     /// What a miner printed.
     "logs" Logs(Logs),
-    /// Asks for the hashrates of a miner over a time.
+    /// Asks for a chart of a miner's past.
     "get_history" GetHistory(GetHistory),
-    /// Hashrates over a time.
+    /// A chart.
     "history" History(History),
+    /// Asks for the samples that were taken of a miner while the node could not be reached.
+    "get_samples" GetSamples(GetSamples),
+    /// Those samples.
+    "samples" Samples(Samples),
     /// Installs the program of a miner type.
     "install" Install(Install),
     /// Writes a profile.
@@ -160,6 +165,7 @@ impl Body {
                 | Self::StopMiner(_)
                 | Self::GetLogs(_)
                 | Self::GetHistory(_)
+                | Self::GetSamples(_)
                 | Self::Install(_)
                 | Self::Deploy(_)
                 | Self::Driver(_)
@@ -190,6 +196,7 @@ impl Body {
     pub(crate) fn cost(&self) -> u32 {
         match self {
             Self::GetLogs(_) | Self::GetHistory(_) => 10,
+            Self::GetSamples(_) => 5,
             body if body.has_effect() => 5,
             _ => 1,
         }
@@ -204,6 +211,7 @@ impl Body {
                 | (Self::GetStats(_), Self::Stats(_))
                 | (Self::GetLogs(_), Self::Logs(_))
                 | (Self::GetHistory(_), Self::History(_))
+                | (Self::GetSamples(_), Self::Samples(_))
                 | (Self::Driver(_), Self::DriverAnswer(_))
                 | (
                     Self::StartMiner(_)

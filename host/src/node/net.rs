@@ -2,13 +2,13 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
     time::Duration,
 };
 
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -24,6 +24,7 @@ use crate::{
         book::Book,
         dial,
         identity::Identity,
+        late,
         limits::Failures,
         obey::UnderWay,
         report::{self, Moment},
@@ -57,6 +58,10 @@ pub(crate) struct Net {
     /// Counts sessions that came about; wakes who waits for one.
     pub(crate) registrations: watch::Sender<u64>,
     pub(crate) under_way: UnderWay,
+    /// The last tick of this node's history that peers were looked at for, in Unix milliseconds.
+    pub(crate) recorded_ms: AtomicI64,
+    /// Nodes whose samples are missing.
+    pub(crate) late: mpsc::UnboundedSender<PublicKey>,
     /// The key that will take over, while a rotation is under way.
     pub(crate) next_key: Mutex<Option<PublicKey>>,
     pub(crate) listening: Mutex<Listening>,
@@ -91,6 +96,7 @@ impl Net {
         }
         let book = Mutex::new(Book::new(store.peers().await?));
         let moments = watch::Sender::new(report::moment(&miners.list()));
+        let (late, missing) = mpsc::unbounded_channel();
         let net = Arc::new(Self {
             id: identity.id.to_string(),
             options,
@@ -104,6 +110,8 @@ impl Net {
             moments,
             registrations: watch::Sender::new(0),
             under_way: UnderWay::default(),
+            recorded_ms: AtomicI64::new(0),
+            late,
             next_key: Mutex::new(next_key),
             listening: Mutex::default(),
             ending: CancellationToken::new(),
@@ -120,6 +128,9 @@ impl Net {
         }
         net.tasks.spawn(look(Arc::clone(&net)));
         net.tasks.spawn(write_down(Arc::clone(&net)));
+        if net.identity.role.commands() {
+            net.tasks.spawn(late::fetch(Arc::clone(&net), missing));
+        }
         if net.identity.role.obeys() {
             net.tasks.spawn(crate::node::tell::events(Arc::clone(&net)));
         }
@@ -247,11 +258,8 @@ async fn look(net: Arc<Net>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while net.ending.run_until_cancelled(ticks.tick()).await.is_some() {
         let moment = report::moment(&net.miners.list());
-        net.moments.send_if_modified(|old| {
-            let changed = **old != *moment;
-            *old = Arc::clone(&moment);
-            changed
-        });
+        // Also when nothing changed: that is told too, and whoever hears nothing knows nothing.
+        net.moments.send_replace(moment);
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
         book::Session,
         message::{Body, Message},
         net::Net,
+        past,
         payload::{Done, Fault, Report, StartMiner},
         report, rotate,
     },
@@ -41,7 +42,9 @@ impl UnderWay {
 /// The rights that a message needs; none for what every peer may ask.
 pub(crate) fn needed(body: &Body) -> Rights {
     match body {
-        Body::GetStats(_) | Body::GetHistory(_) => [Right::Stats].into_iter().collect(),
+        Body::GetStats(_) | Body::GetHistory(_) | Body::GetSamples(_) => {
+            [Right::Stats].into_iter().collect()
+        }
         Body::GetLogs(_) => [Right::Logs].into_iter().collect(),
         Body::StopMiner(_) | Body::Driver(_) => [Right::Control].into_iter().collect(),
         Body::StartMiner(start) => {
@@ -74,6 +77,7 @@ pub(crate) fn summary(body: &Body) -> String {
         Body::StopMiner(stop) => of(&stop.miner_name),
         Body::GetLogs(logs) => of(&logs.miner_name),
         Body::GetHistory(history) => of(&history.miner_name),
+        Body::GetSamples(samples) => of(&samples.miner_name),
         Body::Install(install) => {
             let version = install.version.as_deref().unwrap_or("latest");
             of(&format!("{} {version}", install.miner_type))
@@ -214,6 +218,8 @@ async fn carry_out(net: &Arc<Net>, key: &PublicKey, body: &Body) -> Body {
             }
         }
         Body::GetLogs(logs) => answered(act::read_logs(net, logs).await),
+        Body::GetHistory(history) => answered(past::chart(net, history).await),
+        Body::GetSamples(samples) => answered(past::samples(net, samples).await),
         Body::StartMiner(start) => answered(act::start_miner(net, start).await),
         Body::StopMiner(stop) => {
             let stopped = net.miners.stop(stop.miner_name.as_str()).await;
@@ -260,6 +266,7 @@ mod tests {
             ("ping", json!({}), "none"),
             ("get_stats", json!({}), "stats"),
             ("get_history", json!({ "minerName": "a" }), "stats"),
+            ("get_samples", json!({ "minerName": "a", "agoMs": 1 }), "stats"),
             ("get_logs", json!({ "minerName": "a" }), "logs"),
             ("stop_miner", json!({ "minerName": "a" }), "control"),
             ("start_miner", json!({ "minerName": "a" }), "control"),

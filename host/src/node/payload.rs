@@ -72,6 +72,9 @@ pub struct Report {
     /// Miners that are no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
+    /// Time between two reports, in milliseconds; told with a full one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_ms: Option<u32>,
 }
 
 /// Starts a miner: one that exists, a profile, or a new one.
@@ -131,25 +134,76 @@ pub struct Logs {
     pub skipped_bytes: u64,
 }
 
-/// Asks for the hashrates of a miner over a time.
+/// Asks for a chart of a miner's past.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GetHistory {
     /// The miner's name.
     #[schemars(with = "String")]
     pub miner_name: MinerName,
-    /// From when on, in Unix seconds; the last five minutes when absent.
+    /// From when on, in Unix milliseconds; the last five minutes when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<i64>,
-    /// Until when, in Unix seconds; now when absent.
+    pub since_ms: Option<i64>,
+    /// Until when, in Unix milliseconds; now when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<i64>,
-    /// Most points to return.
+    pub until_ms: Option<i64>,
+    /// Most points to return; 1,000 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub points: Option<usize>,
+    pub points: Option<u32>,
+    /// What of: hashrate when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
 }
 
-/// Hashrates over a time.
+/// Asks for the samples that a node took of a miner while it could not be reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetSamples {
+    /// The miner's name.
+    #[schemars(with = "String")]
+    pub miner_name: MinerName,
+    /// Age of the oldest that are wanted, in milliseconds. Ages, because clocks differ.
+    pub ago_ms: u64,
+}
+
+/// Samples of a miner, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Samples {
+    /// The samples.
+    pub samples: Vec<OldSample>,
+    /// Age at which the next piece begins, in milliseconds; 0 when there is none.
+    #[serde(default)]
+    pub next_ago_ms: u64,
+}
+
+/// What a miner did at one moment; what nobody reported is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OldSample {
+    /// Its age, in milliseconds.
+    pub ago_ms: u64,
+    /// Hashes per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hashrate: Option<f64>,
+    /// Accepted shares since the run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<f64>,
+    /// Rejected shares since the run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<f64>,
+    /// The hottest device, in degrees Celsius.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// All devices together, in watts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power: Option<f64>,
+    /// The phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+}
+
+/// A chart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {

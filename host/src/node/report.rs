@@ -1,4 +1,4 @@
-//! Figures on their way: what changed between two moments, and putting it together again.
+//! Figures on their way: what changed between two moments. `reported` puts it together again.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,18 +6,10 @@ use adit_plugin_api::PerformanceMetrics;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    model::miner::MinerView,
-    node::{payload::Report, session::Reason},
-};
+use crate::{model::miner::MinerView, node::payload::Report};
 
-/// Largest figures that are kept of one node, in bytes: 100 miners with 12 devices each take less
-/// than half of it.
-const MOST_BYTES: usize = 1 << 20;
 /// Largest report in one message, in bytes.
 const PIECE_BYTES: usize = 256 << 10;
-/// Most miners of one node.
-const MOST_MINERS: usize = 1_000;
 
 /// All figures of a node's miners at one moment: fields by the miner's name.
 pub(crate) type Moment = BTreeMap<String, Map<String, Value>>;
@@ -94,44 +86,6 @@ pub(crate) fn pieces(report: Report) -> Vec<Report> {
     pieces
 }
 
-/// The figures of a peer, as they were last reported. Kept as text: a controller has thousands.
-#[derive(Debug, Default)]
-pub(crate) struct Reported {
-    text: Box<[u8]>,
-    /// When the last report came, in Unix milliseconds by this node's clock.
-    pub(crate) at_ms: Option<i64>,
-}
-
-impl Reported {
-    pub(crate) fn moment(&self) -> Moment {
-        serde_json::from_slice(&self.text).unwrap_or_default()
-    }
-
-    /// Takes a report in.
-    pub(crate) fn take(&mut self, report: Report, at_ms: i64) -> Result<(), Reason> {
-        let mut moment = if report.full { Moment::new() } else { self.moment() };
-        for (name, changed) in report.miners {
-            moment.entry(name).or_default().extend(changed);
-        }
-        for (name, fields) in report.unset {
-            if let Some(miner) = moment.get_mut(&name) {
-                fields.iter().for_each(|field| drop(miner.remove(field)));
-            }
-        }
-        for name in report.removed {
-            moment.remove(&name);
-        }
-        let named = |name: &String| crate::model::name::MinerName::new(name.as_str()).is_ok();
-        let text = serde_json::to_vec(&moment).unwrap_or_default();
-        if text.len() > MOST_BYTES || moment.len() > MOST_MINERS || !moment.keys().all(named) {
-            return Err(Reason::TooMuch);
-        }
-        self.text = text.into();
-        self.at_ms = Some(at_ms);
-        Ok(())
-    }
-}
-
 /// Totals of many miners; sums are made within one algorithm only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -205,6 +159,7 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::reported::Reported;
 
     fn moment(value: Value) -> Moment {
         serde_json::from_value(value).unwrap()
@@ -260,21 +215,6 @@ mod tests {
         }
         assert_eq!(known.moment(), new);
         assert_eq!(super::pieces(Report::default()), [Report::default()]);
-    }
-
-    #[test]
-    fn a_peer_cannot_fill_the_memory_nor_choose_names() {
-        let mut known = Reported::default();
-        let report = |name: &str, text: &str| Report {
-            miners: moment(json!({ name: { "extraData": text } })),
-            ..Report::default()
-        };
-        assert_eq!(known.take(report("a", &"x".repeat(MOST_BYTES)), 1), Err(Reason::TooMuch));
-        assert_eq!(known.take(report("../x", ""), 1), Err(Reason::TooMuch));
-        let many = (0..=MOST_MINERS).map(|n| (format!("m{n}"), Map::new())).collect();
-        let many = Report { miners: many, ..Report::default() };
-        assert_eq!(known.take(many, 1), Err(Reason::TooMuch));
-        assert!(known.moment().is_empty());
     }
 
     #[test]

@@ -69,6 +69,11 @@ pub(crate) async fn take_over(net: &Arc<Net>, old: PublicKey, new: PublicKey) ->
         row.dial && row.address.is_some()
     };
     tracing::info!(old = %old.id(), new = %new.id(), "a peer has a new key");
+    let (old_id, new_id) = (old.id(), new.id());
+    let history = net.miners.history();
+    if let Err(error) = history.rename_elsewhere(old_id.as_str(), new_id.as_str()).await {
+        tracing::warn!(%error, "the past of a node stays under its old id");
+    }
     let who = format!("peer {}", new.id());
     let action = format!("new key instead of {}", old.id());
     net.audit(who, String::new(), action, "done".to_owned()).await;

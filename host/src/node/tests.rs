@@ -2,6 +2,7 @@
 
 mod attacks;
 mod life;
+mod past;
 mod scale;
 
 use std::time::Instant;
@@ -45,14 +46,19 @@ impl Rig {
     }
 
     async fn up_at(role: NodeRole, listen: &str) -> Self {
+        Self::up_every(Duration::from_millis(100), role, listen).await
+    }
+
+    /// One that takes a sample every `interval`.
+    async fn up_every(interval: Duration, role: NodeRole, listen: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(folder.path().join("adit.db")).unwrap();
-        let miners = no_miners(&folder, &store).await;
+        let miners = no_miners(&folder, &store, interval).await;
         let options = Options {
             folder: folder.path().join("node"),
             listen: Listen::At(listen.parse().unwrap()),
             advertise: None,
-            stats_interval: Duration::from_millis(100),
+            stats_interval: interval,
         };
         let node = Node::begin(options.clone(), store.clone(), miners.clone()).await.unwrap();
         assert!(!node.info().has_identity);
@@ -137,7 +143,7 @@ fn row(key: PublicKey, role: NodeRole, rights: Rights) -> PeerRow {
     }
 }
 
-async fn no_miners(folder: &TempDir, store: &Store) -> Miners {
+async fn no_miners(folder: &TempDir, store: &Store, interval: Duration) -> Miners {
     let (sources, limits) = (Sources::default(), releases::Limits::default());
     let root = folder.path().join("programs");
     let releases = Releases::new(releases::Options { root, sources, limits }).unwrap();
@@ -151,7 +157,7 @@ async fn no_miners(folder: &TempDir, store: &Store) -> Miners {
             signers: Default::default(),
         },
         worker: "rig".to_owned(),
-        stats_interval: Duration::from_millis(100),
+        stats_interval: interval,
         output_interval: Duration::from_millis(100),
         retention_days: 1,
         remote_write: None,

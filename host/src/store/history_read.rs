@@ -201,6 +201,8 @@ pub(super) fn each(
         };
         let mut fresh: Vec<u32> = source.fresh.iter().map(|(number, _)| *number).collect();
         fresh.retain(|number| (from..=to).contains(number));
+        // What came late may be of any stretch.
+        fresh.sort_unstable();
         fresh.dedup();
         let key = |number| Key { series: series.id, metric, number }.packed();
         let mut statement =
@@ -240,6 +242,7 @@ fn summaries(
         connection.prepare_cached("SELECT key, data FROM chunk WHERE key BETWEEN ?1 AND ?2")?;
     let mut rows = statement.query(params![key(0), key(chunk::NUMBERS - 1)])?;
     let mut fresh: Vec<u32> = source.fresh.iter().map(|(number, _)| *number).collect();
+    fresh.sort_unstable();
     fresh.dedup();
     let mut damaged = 0;
     while let Some(row) = rows.next()? {

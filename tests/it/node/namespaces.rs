@@ -128,6 +128,34 @@ fn pid(rig: &Host) -> Value {
     rig.run_json(&["miner", "list"])[0]["run"]["pid"].clone()
 }
 
+fn moments(points: &Value) -> Vec<String> {
+    let points = points.as_array().cloned().unwrap_or_default();
+    points.iter().map(|point| point["timestamp"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Moments at which a controller has a sample of the miner of a rig.
+fn kept(controller: &Host, rig: &str) -> Vec<String> {
+    let points = ["--since", "1h", "--points", "10000", "--source", "controller"];
+    let args = [&["history", "show", "sim", "--peer", rig, "--json"], &points[..]].concat();
+    moments(&serde_json::from_slice(&controller.run(&args).stdout).unwrap_or_default())
+}
+
+/// Waits until the controller has every sample that the rig has now, from `since` on.
+fn wait_for_samples(controller: &Host, rig: &Host, name: &str, since: &str) {
+    let own = rig.run_json(&["history", "show", "sim", "--since", since, "--points", "10000"]);
+    let own = moments(&own);
+    assert!(own.len() >= 10, "{name}: {own:?}");
+    let mut missing = own.clone();
+    let began = Instant::now();
+    while !missing.is_empty() {
+        let told = format!("{name}: of {} samples these are missing: {missing:?}", own.len());
+        assert!(began.elapsed() < PATIENCE, "{told}");
+        std::thread::sleep(Duration::from_millis(500));
+        let kept = kept(controller, name);
+        missing.retain(|moment| !kept.contains(moment));
+    }
+}
+
 /// Pairs a rig with the controller over `address` and starts a miner there.
 fn join(controller: &Host, rig: &Host, name: &str, address: &str) {
     let made = controller.run_json(&["node", "invite", "--address", address]);
@@ -177,6 +205,14 @@ fn three_nodes_on_a_bad_network_survive_a_pulled_cable_and_a_restart() {
     }
     let fleet = controller.run_json(&["remote", "stats"]);
     assert_eq!((&fleet["nodes"], &fleet["connected"]), (&json!(2), &json!(2)), "{fleet}");
+    let first = ["one", "two"].map(|name| {
+        let mut first = None;
+        wait_for("the first sample", || {
+            first = kept(&controller, name).into_iter().next();
+            first.is_some()
+        });
+        first.unwrap()
+    });
     let pids = [pid(&rigs[0]), pid(&rigs[1])];
     controller.run_json(&["remote", "stop", "sim", "--peer", &id(&rigs[1])]);
     wait_for("the second miner to stop", || pid(&rigs[1]).is_null());
@@ -204,4 +240,7 @@ fn three_nodes_on_a_bad_network_survive_a_pulled_cable_and_a_restart() {
         wait_for("its miner to be seen", || miner(&controller, name)["phase"] == "mining");
     }
     assert_eq!([pid(&rigs[0]), pid(&rigs[1])], pids);
+    for ((rig, name), since) in rigs.iter().zip(["one", "two"]).zip(&first) {
+        wait_for_samples(&controller, rig, name, since);
+    }
 }

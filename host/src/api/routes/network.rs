@@ -85,4 +85,8 @@ pub(super) fn fleet() -> Routes {
             "/remote/{peer}/logs/{miner}",
             [get(View, remote::logs, "Read the log of a node's miner").and(peers)],
         )
+        .at(
+            "/remote/{peer}/miners/{miner}/hashrate-history",
+            [get(View, remote::past, "Chart the past of a node's miner").and(peers)],
+        )
 }

@@ -114,7 +114,9 @@ impl History {
 
     /// Adds a tick to what is to be written. `None`: the tick cannot be kept.
     fn add(&self, batch: &Batch) -> Option<Arc<Write>> {
-        let readings = reading::readings(&batch.samples);
+        let elsewhere = self.elsewhere(batch.at_ms());
+        let mut readings = reading::readings(&batch.samples);
+        readings.extend(elsewhere.iter().map(|(name, it)| (Kind::Remote, name.as_str(), *it)));
         let mut state = self.state();
         let state = &mut *state;
         let recorder = state.recorder.as_mut()?;
@@ -127,6 +129,9 @@ impl History {
         if let Some(cut_ms) = state.retention.cut(batch.at_ms()) {
             recorder.sweep(cut_ms, &mut write);
         }
+        let late = std::mem::take(&mut state.late);
+        write.series.extend(late.series);
+        write.closed.extend(late.closed);
         let waiting = Arc::make_mut(&mut state.waiting);
         state.health.lost_stretches += waiting.add(write, WAITING_TICKS, WAITING_BYTES);
         Some(Arc::clone(&state.waiting))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use adit_plugin_api::{AlgorithmMetrics, PerformanceMetrics};
+use adit_plugin_api::{AlgorithmMetrics, PerformanceMetrics, Phase};
 
 use crate::model::{
     history::{Kind, Metric, phases},
@@ -15,6 +15,8 @@ const COARSE: f64 = 50.0;
 const VAST: f64 = 9.2e16;
 /// Temperatures and powers beyond are no measurements.
 const ABSURD: f64 = 1e9;
+/// Counts from here on are not exact as a float, 2^53.
+const MOST_COUNT: f64 = 9_007_199_254_740_992.0;
 /// Totals of so many algorithms at most: their names come from miners.
 const MOST_ALGORITHMS: usize = 64;
 /// Longest name of an algorithm, in bytes.
@@ -40,12 +42,46 @@ impl Reading {
 
     /// What is kept of `sample`.
     pub fn of(sample: &Sample) -> Self {
-        let mut reading = sample.metrics.as_ref().map(figures).unwrap_or_default();
-        reading.set(Metric::Phase, phases::code(sample.phase));
+        Self::of_figures(sample.metrics.as_ref(), sample.phase)
+    }
+
+    /// What is kept of a miner in `phase` with these figures.
+    pub fn of_figures(metrics: Option<&PerformanceMetrics>, phase: Phase) -> Self {
+        let mut reading = metrics.map(figures).unwrap_or_default();
+        reading.set(Metric::Phase, phases::code(phase));
         reading
     }
 
-    fn is_empty(&self) -> bool {
+    /// The value of a number, in its unit.
+    pub fn number(&self, metric: Metric) -> Option<f64> {
+        self.get(metric).map(|code| value(metric, code))
+    }
+
+    /// The phase.
+    pub fn phase(&self) -> Option<Phase> {
+        self.get(Metric::Phase).map(phases::phase)
+    }
+
+    /// Sets a number from its value; what cannot be is left out.
+    pub fn set_number(&mut self, metric: Metric, value: f64) {
+        let code = match metric {
+            Metric::Hashrate => hashrate_code(value),
+            Metric::Temperature | Metric::Power => tenths_code(value),
+            Metric::Accepted | Metric::Rejected => {
+                (0.0..MOST_COUNT).contains(&value).then(|| whole(value.round()))
+            }
+            Metric::Phase => None,
+        };
+        self.set(metric, code);
+    }
+
+    /// Sets the phase.
+    pub fn set_phase(&mut self, phase: Phase) {
+        self.set(Metric::Phase, phases::code(phase));
+    }
+
+    /// Whether nothing was told.
+    pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
     }
 }

@@ -31,7 +31,8 @@ pub struct Series {
     pub id: u32,
     /// What it is of.
     pub kind: Kind,
-    /// The miner's name or the algorithm; empty for the fleet.
+    /// The miner's name or the algorithm; empty for the fleet. Of another node's miner: the node's
+    /// id, `/`, and the miner's name.
     pub name: String,
     /// When its samples are taken.
     pub grid: Grid,
@@ -122,7 +123,7 @@ pub struct Recorder {
     grid: Grid,
     series: BTreeMap<u32, Series>,
     /// Ids of the series on `grid`, by kind and name.
-    ids: [HashMap<String, u32>; 4],
+    ids: [HashMap<String, u32>; 5],
     open: BTreeMap<u32, Open>,
     last_ms: Option<i64>,
     next_id: u32,
@@ -341,6 +342,7 @@ fn place(kind: Kind) -> usize {
         Kind::Algorithm => 1,
         Kind::Fleet => 2,
         Kind::Pool => 3,
+        Kind::Remote => 4,
     }
 }
 
@@ -375,6 +377,8 @@ impl Write {
         given_up
     }
 }
+
+mod late;
 
 #[cfg(test)]
 mod tests;

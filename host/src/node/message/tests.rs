@@ -20,7 +20,7 @@ fn samples() -> Vec<(&'static str, Value)> {
         (
             "stats",
             json!({ "full": true, "miners": { "a": { "hashrate": 1.0 } },
-                    "unset": { "a": ["pool"] }, "removed": ["b"] }),
+                    "unset": { "a": ["pool"] }, "removed": ["b"], "intervalMs": 10_000 }),
         ),
         (
             "start_miner",
@@ -29,8 +29,19 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("stop_miner", json!({ "minerName": "a" })),
         ("get_logs", json!({ "minerName": "a", "lines": 5, "after": "0:0" })),
         ("logs", json!({ "lines": ["x"], "cursor": "0:1", "skippedBytes": 0 })),
-        ("get_history", json!({ "minerName": "a", "since": 1, "until": 2, "points": 3 })),
+        (
+            "get_history",
+            json!({ "minerName": "a", "sinceMs": 1, "untilMs": 2, "points": 3,
+                    "metric": "power" }),
+        ),
         ("history", json!({ "points": [] })),
+        ("get_samples", json!({ "minerName": "a", "agoMs": 60_000 })),
+        (
+            "samples",
+            json!({ "nextAgoMs": 5, "samples": [
+                { "agoMs": 9, "hashrate": 1.5, "accepted": 3.0, "rejected": 0.0,
+                  "temperature": 60.5, "power": 100.0, "phase": "mining" }] }),
+        ),
         ("install", json!({ "minerType": "sim", "version": "1" })),
         (
             "deploy",
@@ -106,6 +117,7 @@ fn a_command_with_a_field_too_many_is_refused() {
             "stats",
             "logs",
             "history",
+            "samples",
             "event",
             "driver_answer",
             "done",

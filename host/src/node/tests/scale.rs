@@ -16,7 +16,7 @@ use super::*;
 use crate::node::{
     command::{Targets, Waves},
     limits::{chance, pause},
-    payload::{Done, Report, StopMiner},
+    payload::{Done, OldSample, Report, Samples, StopMiner},
 };
 
 /// Longest wait for the whole fleet.
@@ -60,7 +60,7 @@ async fn all_here(rig: &Rig, count: usize) -> Duration {
 #[ignore = "a measurement"]
 async fn controller() {
     let count = size();
-    let mut rig = Rig::up(NodeRole::Controller).await;
+    let mut rig = Rig::up_every(REPORT, NodeRole::Controller, "127.0.0.1:0").await;
     for number in 0..count {
         rig.knows(key(number).public(), NodeRole::Worker).await;
     }
@@ -78,6 +78,9 @@ async fn controller() {
     tokio::time::sleep(REPORT * 3).await;
     let (busy, after) = usage();
     println!("memory a worker: {} bytes after 50 s of reports", each(busy));
+    let history = rig.miners.history().status();
+    println!("of that for the history: {} bytes", history.memory_bytes / count);
+    println!("series: {}, ticks missed: {}", history.series, history.missed_ticks);
     println!("CPU: {:.1} % of a core", (after - before) / (REPORT * 3).as_secs_f64() * 100.0);
     let began = Instant::now();
     let fleet = rig.node.fleet(false).unwrap();
@@ -95,6 +98,21 @@ async fn controller() {
     rig.again().await;
     let took = all_here(&rig, count).await;
     println!("after a restart: all back in {took:.1?}, {:.2} s CPU", usage().1 - before);
+    let fetched = || {
+        let net = rig.net();
+        let book = net.book();
+        book.all().all(|it| it.reported.lock().unwrap().gap_ms().is_none())
+    };
+    let began = Instant::now();
+    while !fetched() {
+        assert!(began.elapsed() < LONG, "the past was never fetched");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!(
+        "and what was missed is there {:.1?} later, {:.2} s CPU in all",
+        began.elapsed(),
+        usage().1 - before
+    );
     std::fs::write(meeting().join("done"), "").unwrap();
 }
 
@@ -154,7 +172,9 @@ async fn work(
                 let opened = raw.channel.opener.open(&frame).map_err(|error| error.to_string())?;
                 let Some(bytes) = opened else { continue };
                 let message = Message::decode(&bytes)?;
-                if message.body.is_request() {
+                if let Body::GetSamples(ask) = &message.body {
+                    raw.send(&message.answer(samples(ask.ago_ms))).await?;
+                } else if message.body.is_request() {
                     raw.send(&message.answer(Body::Done(Done::default()))).await?;
                 }
             }
@@ -164,6 +184,21 @@ async fn work(
             }
         }
     }
+}
+
+/// What such a rig did while it was away: a sample every ten seconds.
+fn samples(ago_ms: u64) -> Body {
+    let old = |ago_ms: u64| OldSample {
+        ago_ms,
+        hashrate: Some(1.24e8),
+        accepted: Some(7.0),
+        temperature: Some(61.0),
+        power: Some(480.0),
+        phase: Some("mining".to_owned()),
+        ..OldSample::default()
+    };
+    let samples = (0..ago_ms.min(3_600_000) / 10_000).rev().map(|n| old(n * 10_000));
+    Body::Samples(Samples { samples: samples.collect(), next_ago_ms: 0 })
 }
 
 /// What a rig with one miner on four GPUs pushes: all of it at first, then what changes.
