@@ -52,7 +52,7 @@ pub(crate) fn readings(net: &Net, at_ms: i64) -> Vec<(String, Reading)> {
     for (key, id, connected, reported) in all {
         let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(missed_ms) = missed_ms {
-            reported.missed(missed_ms);
+            reported.missed(missed_ms, now_ms);
         }
         let looked = reported.look(now_ms, step_ms, connected);
         for (name, reading) in looked.readings {
@@ -148,7 +148,11 @@ async fn ask(
             // Ages are those in the middle of the way there and back.
             Ok(Body::Samples(samples)) => {
                 let took_ms = now_ms().saturating_sub(asked_ms).max(0);
-                return Ok(Some((samples, asked_ms.saturating_add(took_ms / 2))));
+                let middle_ms = asked_ms.saturating_add(took_ms / 2);
+                // Unless its clock is the same as far as this can tell.
+                let agrees = |theirs: &i64| (asked_ms..=asked_ms + took_ms).contains(theirs);
+                let answered_ms = samples.now_ms.filter(agrees).unwrap_or(middle_ms);
+                return Ok(Some((samples, answered_ms)));
             }
             Err(Error::Peer { code, .. }) if code == "RATE_LIMITED" || code == "BUSY" => {
                 tokio::time::sleep(BUSY).await;

@@ -64,6 +64,7 @@ pub(crate) async fn samples(net: &Net, ask: &GetSamples) -> Result<Body, Fault> 
     let ago = |at_ms: i64| u64::try_from(now_ms - at_ms).unwrap_or(0);
     Ok(Body::Samples(Samples {
         samples: found.iter().map(|(at_ms, reading)| written(ago(*at_ms), reading)).collect(),
+        now_ms: Some(now_ms),
         next_ago_ms: ago(next_ms),
     }))
 }

@@ -172,6 +172,10 @@ pub struct GetSamples {
 pub struct Samples {
     /// The samples.
     pub samples: Vec<OldSample>,
+    /// What the sender's clock says now, in Unix milliseconds: where two clocks agree as far as can
+    /// be measured, times need not be guessed from ages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now_ms: Option<i64>,
     /// Age at which the next piece begins, in milliseconds; 0 when there is none.
     #[serde(default)]
     pub next_ago_ms: u64,

@@ -16,6 +16,8 @@ const MOST_BYTES: usize = 1 << 20;
 const MOST_MINERS: usize = 1_000;
 /// Most miners of one node whose figures are recorded; names that come and go count too.
 const MOST_RECORDED: usize = 128;
+/// Shortest time after which what was missed is asked for, in milliseconds.
+const SETTLED_MS: i64 = 2_000;
 /// Longest time between two reports that a node may claim, in milliseconds.
 const LONGEST_INTERVAL_MS: u32 = 600_000;
 
@@ -30,6 +32,8 @@ pub(crate) struct Reported {
     series: Vec<(MinerName, Option<Reading>)>,
     /// From when on the history lacks samples, in Unix milliseconds.
     gap_ms: Option<i64>,
+    /// When something was missed last.
+    missed_at_ms: i64,
     fetching: bool,
     /// Something was missed while it was fetched.
     missed_again: bool,
@@ -105,9 +109,10 @@ impl Reported {
     }
 
     /// From `since_ms` on something is missing that nobody could look at.
-    pub(crate) fn missed(&mut self, since_ms: i64) {
+    pub(crate) fn missed(&mut self, since_ms: i64, now_ms: i64) {
         if self.at_ms.is_some() {
             self.gap_ms = self.gap_ms.or(Some(since_ms));
+            self.missed_at_ms = now_ms;
             self.missed_again |= self.fetching;
         }
     }
@@ -119,10 +124,13 @@ impl Reported {
         let in_time = |at_ms: i64| now_ms.saturating_sub(at_ms) <= patience_ms;
         if !(connected && self.at_ms.is_some_and(in_time)) {
             self.gap_ms = self.gap_ms.or(self.at_ms);
+            self.missed_at_ms = now_ms;
             self.missed_again |= self.fetching;
             return Looked { readings: Vec::new(), fetch: false };
         }
-        let fetch = self.gap_ms.is_some() && !self.fetching;
+        // The node itself must have written down what is asked for.
+        let settled = now_ms.saturating_sub(self.missed_at_ms) >= patience_ms.max(SETTLED_MS);
+        let fetch = self.gap_ms.is_some() && !self.fetching && settled;
         if fetch {
             (self.fetching, self.missed_again) = (true, false);
         }
@@ -219,22 +227,25 @@ mod tests {
         assert_eq!(look(&mut known, 6_000, true), (vec![], false));
         assert_eq!(look(&mut known, 6_000, false), (vec![], false));
         assert_eq!(known.gap_ms(), Some(3_500));
-        known.take(Report::default(), 9_000).unwrap();
-        assert_eq!(look(&mut known, 9_000, true), (there.clone(), true));
-        assert_eq!(look(&mut known, 10_000, true), (there.clone(), false), "it is under way");
+        known.take(Report::default(), 7_500).unwrap();
+        assert_eq!(look(&mut known, 7_500, true), (there.clone(), false), "not written down yet");
+        known.take(Report::default(), 8_000).unwrap();
+        assert_eq!(look(&mut known, 8_000, true), (there.clone(), true));
+        assert_eq!(look(&mut known, 9_000, true), (there.clone(), false), "it is under way");
         known.fetched(false);
-        assert_eq!(look(&mut known, 11_000, true), (there.clone(), true), "once more");
+        assert_eq!(look(&mut known, 10_000, true), (there.clone(), true), "once more");
         // Missed again meanwhile: what was fetched is not all of it.
         assert_eq!(look(&mut known, 12_000, true), (vec![], false));
         known.fetched(true);
-        known.take(Report::default(), 13_000).unwrap();
-        assert_eq!(look(&mut known, 13_000, true), (there.clone(), true));
+        known.take(Report::default(), 14_000).unwrap();
+        assert_eq!(look(&mut known, 14_000, true), (there.clone(), true));
         known.fetched(true);
-        assert_eq!(look(&mut known, 14_000, true), (there.clone(), false));
+        assert_eq!(look(&mut known, 15_000, true), (there.clone(), false));
         assert_eq!(known.gap_ms(), None);
         // This node was not there itself.
-        known.missed(12_000);
-        assert_eq!(look(&mut known, 14_500, true), (there, true));
+        known.missed(12_000, 15_000);
+        known.take(Report::default(), 17_000).unwrap();
+        assert_eq!(look(&mut known, 17_000, true), (there, true));
         assert_eq!(known.gap_ms(), Some(12_000));
     }
 
@@ -245,7 +256,9 @@ mod tests {
             .take(report(json!({ "rig": { "phase": "stopped", "hashrate": 1.0 } })), 1_000)
             .unwrap();
         // A miner that does not run has a phase and no figures.
-        assert_eq!(look(&mut known, 1_000, true), (vec![("rig".to_owned(), -1.0)], true));
+        look(&mut known, 1_000, false);
+        known.take(Report::default(), 3_000).unwrap();
+        assert_eq!(look(&mut known, 3_000, true), (vec![("rig".to_owned(), -1.0)], true));
         let mut slow = Reported::default();
         let seldom = Report { interval_ms: Some(60_000), ..report(json!({ "rig": {} })) };
         slow.take(seldom, 0).unwrap();

@@ -38,7 +38,7 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("get_samples", json!({ "minerName": "a", "agoMs": 60_000 })),
         (
             "samples",
-            json!({ "nextAgoMs": 5, "samples": [
+            json!({ "nextAgoMs": 5, "nowMs": 1_790_000_000_000_i64, "samples": [
                 { "agoMs": 9, "hashrate": 1.5, "accepted": 3.0, "rejected": 0.0,
                   "temperature": 60.5, "power": 100.0, "phase": "mining" }] }),
         ),

@@ -58,7 +58,7 @@ async fn what_a_worker_did_while_it_was_away_is_fetched_once() {
                 _ => vec![old(400_000, 8.0), OldSample::default()],
             };
             let next_ago_ms = if asked.len() == 1 { 450_000 } else { 0 };
-            let answer = Body::Samples(Samples { samples, next_ago_ms });
+            let answer = Body::Samples(Samples { samples, next_ago_ms, now_ms: None });
             raw.send(&message.answer(answer)).await.unwrap();
         }
         let values: Vec<f64> =
@@ -90,17 +90,20 @@ async fn a_worker_that_never_gets_to_the_end_of_its_past_is_left_alone() {
     let mut raw = Raw::session(&rig, NodeRole::Worker).await;
     let reported = Arc::clone(&rig.net().book().get(&raw.key.public()).unwrap().reported);
     reported.lock().unwrap().take(Report { full: true, ..Report::default() }, 1).unwrap();
-    reported.lock().unwrap().missed(1);
+    reported.lock().unwrap().missed(1, 1);
     let mut asked = 0;
     let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(3) {
+    let mut last = None;
+    while last.is_none_or(|at: Instant| at.elapsed() < Duration::from_secs(3)) {
+        assert!(began.elapsed() < PATIENCE, "its past was never asked for");
         raw.say(report(1.0)).await.unwrap();
         let heard = tokio::time::timeout(Duration::from_millis(50), raw.hear()).await;
         if let Ok(Ok(message)) = heard
             && let Body::GetSamples(ask) = &message.body
         {
             asked += 1;
-            let samples = Samples { samples: Vec::new(), next_ago_ms: ask.ago_ms };
+            last = Some(Instant::now());
+            let samples = Samples { next_ago_ms: ask.ago_ms, ..Samples::default() };
             raw.send(&message.answer(Body::Samples(samples))).await.unwrap();
         }
     }

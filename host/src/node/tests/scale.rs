@@ -198,7 +198,7 @@ fn samples(ago_ms: u64) -> Body {
         ..OldSample::default()
     };
     let samples = (0..ago_ms.min(3_600_000) / 10_000).rev().map(|n| old(n * 10_000));
-    Body::Samples(Samples { samples: samples.collect(), next_ago_ms: 0 })
+    Body::Samples(Samples { samples: samples.collect(), ..Samples::default() })
 }
 
 /// What a rig with one miner on four GPUs pushes: all of it at first, then what changes.
