@@ -1,6 +1,7 @@
 //! Nodes that command each other, seen from outside.
 
 mod fleet;
+mod killed;
 mod namespaces;
 mod partition;
 mod past;

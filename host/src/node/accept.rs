@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     model::peer::PublicKey,
     node::{
+        limits::Share,
         link::{Confirmed, Link},
         net::Net,
         noise::{Channel, Header, Listening, Mode},
@@ -25,6 +26,9 @@ use crate::{
 
 /// Pause after a failed accept, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Held while nobody knows who it is.
+type Place = (OwnedSemaphorePermit, Share);
 
 /// Accepts connections until the node ends.
 pub(crate) async fn serve(net: Arc<Net>, listener: TcpListener) {
@@ -51,16 +55,16 @@ pub(crate) async fn serve(net: Arc<Net>, listener: TcpListener) {
             continue;
         };
         let tasks = net.tasks.clone();
-        tasks.spawn(welcome(Arc::clone(&net), stream, address, place));
+        // And some places are left for everybody else.
+        let Some(share) = net.shares.take(address.ip()) else {
+            tracing::debug!(%address, "refused: too many handshakes of one address at once");
+            continue;
+        };
+        tasks.spawn(welcome(Arc::clone(&net), stream, address, (place, share)));
     }
 }
 
-async fn welcome(
-    net: Arc<Net>,
-    stream: TcpStream,
-    address: SocketAddr,
-    place: OwnedSemaphorePermit,
-) {
+async fn welcome(net: Arc<Net>, stream: TcpStream, address: SocketAddr, place: Place) {
     let proven = tokio::select! {
         () = net.ending.cancelled() => return,
         proven = timeout(PROOF, prove(&net, stream, address)) => proven,
@@ -68,26 +72,35 @@ async fn welcome(
     let proven = proven.unwrap_or_else(|_| Err("it did not prove itself in time".to_owned()));
     let Proven { socket, channel, key, invite } = match proven {
         Ok(proven) => proven,
-        Err(reason) => return refused(&net, address, &reason).await,
+        Err(reason) => return refused(&net, address, &reason),
     };
     let net_of_link = Arc::clone(&net);
     let link = Link { net: net_of_link, socket, channel, key, dialled_here: false, begun: None };
     let confirmed = confirmation(Arc::clone(&net), key, invite, place);
     let reason = link.serve(confirmed).await;
     if reason.is_offence() {
-        refused(&net, address, &format!("{}: {reason}", key.id().short())).await;
+        refused(&net, address, &format!("{}: {reason}", key.id().short()));
     } else {
         tracing::info!(peer = key.id().short(), %address, %reason, "a session ended");
     }
 }
 
-/// Whoever failed is told to the log, and counts against its address.
-async fn refused(net: &Net, address: SocketAddr, reason: &str) {
-    net.failures().note(address.ip(), Instant::now());
-    tracing::warn!(%address, reason, "refused a node");
-    net.miners
-        .events()
-        .publish("peer.refused", json!({ "address": address.to_string(), "reason": reason }));
+/// Whoever failed is told to the log, and counts against its address. Strangers can do this as often
+/// as they like, so not every one of them gets a line on the disk.
+fn refused(net: &Net, address: SocketAddr, reason: &str) {
+    let now = Instant::now();
+    net.failures().note(address.ip(), now);
+    match net.refusals().tell(now) {
+        Some(untold) => {
+            tracing::warn!(%address, reason, untold, "refused a node");
+            let mut data = json!({ "address": address.to_string(), "reason": reason });
+            if untold > 0 {
+                data["untold"] = untold.into();
+            }
+            net.miners.events().publish("peer.refused", data);
+        }
+        None => tracing::debug!(%address, reason, "refused a node"),
+    }
 }
 
 struct Proven {
@@ -150,7 +163,7 @@ fn confirmation(
     net: Arc<Net>,
     key: PublicKey,
     invite: Option<InviteRow>,
-    place: OwnedSemaphorePermit,
+    place: Place,
 ) -> Confirmed {
     Box::new(move |handshake| {
         Box::pin(async move {

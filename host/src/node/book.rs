@@ -20,6 +20,7 @@ use crate::{
         rights::Rights,
     },
     node::{
+        limits::Bucket,
         message::{Body, Message},
         reported::Reported,
         session::{self, Ends, Instances, Reason, Verdict},
@@ -27,6 +28,11 @@ use crate::{
     store::PeerRow,
 };
 
+/// Commands of one peer at once, and a second: each is written down, and the audit log forgets the
+/// oldest ones.
+const COMMANDS_OF_PEER: (u32, u32) = (200, 2);
+/// Events of one peer at once, and a second: they are kept too.
+const EVENTS_OF_PEER: (u32, u32) = (100, 1);
 /// Commands of one peer that are carried out at once.
 const COMMANDS: usize = 16;
 
@@ -173,12 +179,16 @@ pub(crate) struct Known {
     /// Ends the task that dials it.
     pub(crate) dialler: Option<CancellationToken>,
     instances: Instances,
+    /// Commands it may give and events it may tell: over all its sessions.
+    commands: Bucket,
+    events: Bucket,
     /// `last_seen_at_ms` is newer than in the database.
     unwritten: bool,
 }
 
 impl Known {
     pub(crate) fn new(row: PeerRow) -> Self {
+        let now = Instant::now();
         Self {
             id: row.key.id(),
             session: None,
@@ -188,6 +198,8 @@ impl Known {
             problem: None,
             dialler: None,
             instances: Instances::default(),
+            commands: Bucket::new(COMMANDS_OF_PEER.0, COMMANDS_OF_PEER.1, now),
+            events: Bucket::new(EVENTS_OF_PEER.0, EVENTS_OF_PEER.1, now),
             unwritten: false,
         }
     }
@@ -237,6 +249,18 @@ impl Book {
     /// The peer that has announced `key` as its next one.
     pub(crate) fn announced(&self, key: &PublicKey) -> Option<&Known> {
         self.peers.values().find(|known| known.row.next_key.as_ref() == Some(key))
+    }
+
+    /// Whether the peer may have one more command noted now.
+    pub(crate) fn may_command(&mut self, key: &PublicKey) -> bool {
+        let known = self.peers.get_mut(key);
+        known.is_some_and(|known| known.commands.take(1, Instant::now()))
+    }
+
+    /// Whether one more event of the peer may be told now.
+    pub(crate) fn may_tell(&mut self, key: &PublicKey) -> bool {
+        let known = self.peers.get_mut(key);
+        known.is_some_and(|known| known.events.take(1, Instant::now()))
     }
 
     /// Forgets a peer; its session ends at once.

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -74,6 +75,76 @@ impl Failures {
         }
         let new = || Bucket::new(Self::BURST, Self::A_SECOND, now);
         self.by_address.entry(network(address)).or_insert_with(new).owe(1, now);
+    }
+}
+
+/// How often refusals of strangers are told.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    allowance: Bucket,
+    untold: u64,
+}
+
+impl Refusals {
+    /// At once; then one every ten seconds.
+    const BURST: u32 = 50;
+
+    pub(crate) fn new(now: Instant) -> Self {
+        // A bucket fills by whole units a second, so each refusal costs ten of them.
+        Self { allowance: Bucket::new(Self::BURST * 10, 1, now), untold: 0 }
+    }
+
+    /// Whether to tell about one more, and how many were not told before it.
+    pub(crate) fn tell(&mut self, now: Instant) -> Option<u64> {
+        if self.allowance.take(10, now) {
+            return Some(std::mem::take(&mut self.untold));
+        }
+        self.untold = self.untold.saturating_add(1);
+        None
+    }
+}
+
+/// Handshakes under way, by address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shares(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+impl Shares {
+    /// Handshakes of one address at once: half of all. A farm behind one address has enough of it.
+    pub(crate) const EACH: usize = 128;
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more of `address`; `None`: it has its share.
+    pub(crate) fn take(&self, address: IpAddr) -> Option<Share> {
+        let address = network(address);
+        let mut all = self.lock();
+        let taken = all.entry(address).or_default();
+        if *taken >= Self::EACH {
+            return None;
+        }
+        *taken += 1;
+        Some(Share { of: self.clone(), address })
+    }
+}
+
+/// Held during a handshake.
+#[derive(Debug)]
+pub(crate) struct Share {
+    of: Shares,
+    address: IpAddr,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut all = self.of.lock();
+        if let Some(taken) = all.get_mut(&self.address) {
+            *taken -= 1;
+            if *taken == 0 {
+                all.remove(&self.address);
+            }
+        }
     }
 }
 
@@ -155,6 +226,28 @@ mod tests {
             failures.note(IpAddr::from(n.to_be_bytes()), now);
         }
         assert!(failures.by_address.len() <= Failures::ADDRESSES);
+    }
+
+    #[test]
+    fn refusals_are_told_and_then_counted() {
+        let now = Instant::now();
+        let mut refusals = Refusals::new(now);
+        assert!((0..Refusals::BURST).all(|_| refusals.tell(now) == Some(0)));
+        assert!((0..7).all(|_| refusals.tell(now).is_none()));
+        let later = now + Duration::from_secs(10);
+        assert_eq!((refusals.tell(later), refusals.tell(later)), (Some(7), None));
+    }
+
+    #[test]
+    fn one_address_has_its_share_of_the_handshakes() {
+        let shares = Shares::default();
+        let (one, two) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let mut held: Vec<_> = (0..Shares::EACH).map(|_| shares.take(one).unwrap()).collect();
+        assert!(shares.take(one).is_none() && shares.take(two).is_some());
+        held.pop();
+        assert!(shares.take(one).is_some() && shares.take(one).is_some());
+        drop(held);
+        assert!(shares.lock().is_empty());
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::{
         payload::{Fault, Handshake, Ping, Pong},
         report,
         session::{Inbound, Reason, Received},
+        tell,
         transport::{Incoming, Outgoing, PROOF, Socket},
     },
 };
@@ -33,6 +34,8 @@ const QUEUE: usize = 64;
 const PING: Duration = Duration::from_secs(25);
 /// Longest silence.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Largest event of a peer, in bytes.
+const EVENT_BYTES: usize = 8 << 10;
 /// Longest time for the peer to take what is sent.
 const STUCK: Duration = Duration::from_secs(10);
 /// How long a session lasts: a new one has fresh keys.
@@ -255,7 +258,7 @@ fn take(
     match &message.body {
         Body::Ping(ping) => {
             if !session.dialled_here {
-                session.facts().latency_ms = ping.latency_ms.filter(|it| it.is_finite());
+                session.facts().latency_ms = ping.latency_ms.filter(|it| (0.0..1e6).contains(it));
             }
             reply(session, message.answer(Body::Pong(Pong {})));
         }
@@ -270,7 +273,11 @@ fn take(
             }
         }
         Body::Event(event) if net.identity.role.commands() => {
-            net.publish("peer.event", key, json!({ "event": event }));
+            // What is kept is bounded, whoever tells it.
+            let size = serde_json::to_string(event).map_or(usize::MAX, |text| text.len());
+            if tell::is_told(&event.kind) && size <= EVENT_BYTES && net.book().may_tell(key) {
+                net.publish("peer.event", key, json!({ "event": event }));
+            }
         }
         body if body.is_request() => match session.place() {
             Some(place) => {

@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -25,7 +25,7 @@ use crate::{
         dial,
         identity::Identity,
         late,
-        limits::Failures,
+        limits::{Failures, Refusals, Shares},
         obey::UnderWay,
         report::{self, Moment},
     },
@@ -52,6 +52,8 @@ pub(crate) struct Net {
     /// Locked for moments, never across an await.
     book: Mutex<Book>,
     failures: Mutex<Failures>,
+    refusals: Mutex<Refusals>,
+    pub(crate) shares: Shares,
     pub(crate) handshakes: Arc<Semaphore>,
     /// The figures of this node's own miners.
     pub(crate) moments: watch::Sender<Arc<Moment>>,
@@ -106,6 +108,8 @@ impl Net {
             miners,
             book,
             failures: Mutex::default(),
+            refusals: Mutex::new(Refusals::new(Instant::now())),
+            shares: Shares::default(),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
             moments,
             registrations: watch::Sender::new(0),
@@ -172,6 +176,10 @@ impl Net {
 
     pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn listening(&self) -> MutexGuard<'_, Listening> {

@@ -387,4 +387,4 @@ impl Dh for Exchange {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -26,6 +26,9 @@ use crate::{
     store::Begun,
 };
 
+/// Largest answer that is kept for a repetition, in bytes: there are a thousand of each peer.
+const KEPT_ANSWER: usize = 16 << 10;
+
 /// Commands that are being carried out now, for those who ask again meanwhile.
 #[derive(Default)]
 pub(crate) struct UnderWay(Mutex<Commands>);
@@ -96,6 +99,10 @@ pub(crate) async fn answer(
     message: &Message,
 ) -> Body {
     let body = &message.body;
+    let is_noted = body.has_effect() || matches!(body, Body::Rotate(_) | Body::Unknown(_));
+    if is_noted && !net.book().may_command(key) {
+        return fault("RATE_LIMITED", "too many commands: send fewer");
+    }
     let answer = match body {
         Body::Unknown(kind) => {
             let told = format!("this version of adit does not know messages of type {kind:?}");
@@ -109,7 +116,7 @@ pub(crate) async fn answer(
         },
     };
     let refused = matches!(&answer, Body::Error(fault) if fault.code == "FORBIDDEN");
-    if body.has_effect() || refused || matches!(body, Body::Rotate(_) | Body::Unknown(_)) {
+    if is_noted || (refused && net.book().may_command(key)) {
         let outcome = match &answer {
             Body::Error(Fault { code, message }) => format!("{code}: {message}"),
             _ => "done".to_owned(),
@@ -191,8 +198,15 @@ async fn first_time(net: &Arc<Net>, key: &PublicKey, message: &Message) -> Body 
         }
     }
     let answer = carry_out(net, key, &message.body).await;
-    let text = message.answer(answer.clone()).encode().unwrap_or_default();
-    let text = String::from_utf8(text).unwrap_or_default();
+    let written = |body: Body| {
+        let text = message.answer(body).encode().unwrap_or_default();
+        String::from_utf8(text).unwrap_or_default()
+    };
+    let mut text = written(answer.clone());
+    if text.len() > KEPT_ANSWER {
+        let told = "this was done before, and its answer was too large to be kept";
+        text = written(fault("UNKNOWN_OUTCOME", told));
+    }
     if let Err(error) = net.store.finish_command(*key, id, text).await {
         tracing::error!(%error, "cannot note the answer to a command");
     }

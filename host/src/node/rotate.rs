@@ -43,7 +43,8 @@ pub(crate) async fn meet(
     new.name = line(&handshake.name);
     new.role = handshake.role;
     new.version = Some(line(&handshake.version));
-    new.next_key = handshake.next_key.filter(|next| next != &key);
+    let is_free = |next: &PublicKey| next != &net.identity.public && net.book().get(next).is_none();
+    new.next_key = handshake.next_key.filter(is_free);
     // A role that commands is agreed on when pairing: nobody promotes himself.
     if handshake.role.commands() && !row.role.commands() {
         new.rights = crate::model::rights::Rights::default();

@@ -14,6 +14,8 @@ use crate::{
 
 /// Frames a peer may send at once, and on average, before anything of them is read.
 const FRAMES: (u32, u32) = (400, 200);
+/// Bytes a peer may send at once, and a second: reading them costs more than sending them.
+const BYTES: (u32, u32) = (8 << 20, 2 << 20);
 /// The allowance of messages: at once, and a second.
 const MESSAGES: (u32, u32) = (100, 50);
 
@@ -33,7 +35,7 @@ pub(crate) enum Reason {
     #[error("the peer took nothing for 10 s")]
     Stuck,
     /// Frames came faster than anybody may send.
-    #[error("too many frames a second")]
+    #[error("too many frames or bytes a second")]
     Flood,
     /// A frame is not authentic or has a forbidden size.
     #[error(transparent)]
@@ -120,6 +122,7 @@ pub(crate) struct Inbound {
     /// Known from the first message on.
     role: Option<NodeRole>,
     frames: Bucket,
+    bytes: Bucket,
     messages: Bucket,
 }
 
@@ -132,13 +135,15 @@ impl Inbound {
             peer: peer.to_owned(),
             role: None,
             frames: Bucket::new(FRAMES.0, FRAMES.1, now),
+            bytes: Bucket::new(BYTES.0, BYTES.1, now),
             messages: Bucket::new(MESSAGES.0, MESSAGES.1, now),
         }
     }
 
     /// Takes a frame. After an error the session must be closed.
     pub(crate) fn receive(&mut self, frame: &[u8], now: Instant) -> Result<Received, Reason> {
-        if !self.frames.take(1, now) {
+        let size = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        if !self.frames.take(1, now) || !self.bytes.take(size, now) {
             return Err(Reason::Flood);
         }
         let Some(bytes) = self.opener.open(frame)? else { return Ok(Received::Nothing) };

@@ -25,11 +25,15 @@ pub(crate) async fn events(net: Arc<Net>) {
     while let Some(Some(heard)) = net.ending.run_until_cancelled(heard.next()).await {
         let Heard::Event(published) = heard else { continue };
         let event = &published.event;
-        let told = AREAS.iter().any(|area| event.kind.starts_with(area));
-        if told && event.kind != "miner.stats" && allowance.take(1, Instant::now()) {
+        if is_told(&event.kind) && allowance.take(1, Instant::now()) {
             tell(&net, event);
         }
     }
+}
+
+/// Whether a controller is told of events of this kind.
+pub(crate) fn is_told(kind: &str) -> bool {
+    kind.len() <= 64 && kind != "miner.stats" && AREAS.iter().any(|area| kind.starts_with(area))
 }
 
 fn tell(net: &Net, event: &event::Event) {

@@ -1,6 +1,8 @@
 //! Whole nodes over real sockets, and a raw peer that does as the test tells it.
 
 mod attacks;
+mod bounds;
+mod faults;
 mod life;
 mod past;
 mod scale;

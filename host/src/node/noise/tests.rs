@@ -135,16 +135,114 @@ fn wrong_keys_and_secrets_are_refused() {
     assert!(Dialling::begin(&dialler, &listener.public(), INVITE, None).is_err());
 }
 
+/// Keys of an attacker who has the secret key of `listener` and poses as `victim` towards it: of
+/// the shared secrets that need the victim's secret key he can compute the one with the listener.
+struct Stolen {
+    listener: SecretKey,
+    victim: PublicKey,
+}
+
+impl CryptoResolver for Stolen {
+    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
+        Resolver.resolve_rng()
+    }
+
+    fn resolve_dh(&self, _: &DHChoice) -> Option<Box<dyn Dh>> {
+        let (listener, victim) = (self.listener.clone(), self.victim);
+        Some(Box::new(Posing { listener, victim, own: Exchange::default(), poses: false }))
+    }
+
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        Resolver.resolve_hash(choice)
+    }
+
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        Resolver.resolve_cipher(choice)
+    }
+}
+
+struct Posing {
+    listener: SecretKey,
+    victim: PublicKey,
+    own: Exchange,
+    /// This is the static key, which only looks like the victim's.
+    poses: bool,
+}
+
+impl Dh for Posing {
+    fn name(&self) -> &'static str {
+        self.own.name()
+    }
+
+    fn pub_len(&self) -> usize {
+        32
+    }
+
+    fn priv_len(&self) -> usize {
+        32
+    }
+
+    fn set(&mut self, secret: &[u8]) {
+        self.poses = true;
+        self.own.set(secret);
+    }
+
+    fn generate(&mut self, random: &mut dyn Random) -> Result<(), snow::Error> {
+        self.own.generate(random)
+    }
+
+    fn pubkey(&self) -> &[u8] {
+        if self.poses { self.victim.as_bytes() } else { self.own.pubkey() }
+    }
+
+    fn privkey(&self) -> &[u8] {
+        self.own.privkey()
+    }
+
+    fn dh(&self, theirs: &[u8], out: &mut [u8]) -> Result<(), snow::Error> {
+        if self.poses && theirs.starts_with(self.listener.public().as_bytes()) {
+            let mut stolen = Exchange::default();
+            stolen.set(&*self.listener.expose());
+            return stolen.dh(self.victim.as_bytes(), out);
+        }
+        // With the listener's fresh key he can only guess.
+        self.own.dh(theirs, out)
+    }
+}
+
+/// The first frame of somebody who has the key of `listener` and poses as `victim`, and the state
+/// that would take the answer.
+pub(crate) fn posing(listener: &SecretKey, victim: PublicKey) -> (Vec<u8>, HandshakeState) {
+    let header = Header { version: VERSION, mode: Mode::Session }.encode();
+    let known = listener.public();
+    let stolen = Stolen { listener: listener.clone(), victim };
+    let mut state = Builder::with_resolver(SESSION.parse().unwrap(), Box::new(stolen))
+        .prologue(&header)
+        .and_then(|builder| builder.local_private_key(&[7; 32]))
+        .and_then(|builder| builder.remote_public_key(known.as_bytes()))
+        .and_then(Builder::build_initiator)
+        .unwrap();
+    let mut frame = vec![0; MAX_FIRST_FRAME];
+    frame[..Header::BYTES].copy_from_slice(&header);
+    let length = state.write_message(&[VERSION, VERSION], &mut frame[Header::BYTES..]).unwrap();
+    frame.truncate(Header::BYTES + length);
+    (frame, state)
+}
+
 #[test]
 fn an_attacker_with_the_listeners_key_cannot_pose_as_another_to_it() {
     // Key-compromise impersonation: message 1 can be forged, the confirmation cannot.
     let (victim, listener) = (key(1), key(2));
-    let attacker = key(4);
-    let (dialling, first) =
-        Dialling::begin(&attacker, &listener.public(), Mode::Session, None).unwrap();
+    let (first, mut state) = posing(&listener, victim.public());
     let (listening, who) = Listening::begin(&listener, &first, None).unwrap();
-    assert_ne!(who, victim.public());
-    drop((dialling, listening));
+    assert_eq!(who, victim.public(), "the first frame alone looks like the victim's");
+    let (mut theirs, answer) = listening.finish(b"welcome").unwrap();
+    let mut payload = vec![0; answer.len()];
+    assert!(state.read_message(&answer, &mut payload).is_err(), "the answer can be read");
+    // Whatever he sends instead of the confirmation is noticed.
+    let (mut ours, _) = channels(Mode::Session);
+    let confirmation = sealed(&mut ours, b"handshake");
+    assert_eq!(theirs.opener.open(&confirmation), Err(ChannelError::Frame));
 }
 
 #[test]

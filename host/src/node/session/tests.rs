@@ -135,6 +135,19 @@ fn a_flood_is_noticed_before_anything_is_decrypted() {
 }
 
 #[test]
+fn many_bytes_are_noticed_before_anything_is_decrypted() {
+    let mut pair = Pair::new();
+    // Frames that are few and large, and none of them authentic.
+    let frame = vec![0; crate::node::noise::MAX_FRAME];
+    let most = usize::try_from(BYTES.0).unwrap() / frame.len();
+    for _ in 0..most {
+        let refused = Err(Reason::Channel(ChannelError::Frame));
+        assert_eq!(pair.inbound.receive(&frame, pair.now), refused);
+    }
+    assert_eq!(pair.inbound.receive(&frame, pair.now), Err(Reason::Flood));
+}
+
+#[test]
 fn the_senders_clock_decides_nothing() {
     for hours in [-20_000, -5, 5, 20_000] {
         let mut pair = Pair::greeted(NodeRole::Controller);
