@@ -44,7 +44,10 @@ impl Rig {
         let (api, events, listener) = runtime.block_on(parts(folder.path(), max_subscribers));
         let address = listener.local_addr().unwrap();
         let end = ending.clone();
-        let served = Some(runtime.spawn(async move { api.serve(listener, None, end).await }));
+        let served = Some(
+            runtime
+                .spawn(async move { api.serve(listener, None, api::Bound::default(), end).await }),
+        );
         Self { events, address, runtime, ending, served, _folder: folder }
     }
 
