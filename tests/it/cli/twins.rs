@@ -114,6 +114,7 @@ const TWINS: &[(&str, &str)] = &[
     ("post /remote/{peer}/stop", "remote stop"),
     ("post /remote/{peer}/install", "remote install"),
     ("get /remote/{peer}/logs/{miner}", "remote logs"),
+    ("get /remote/{peer}/miners/{miner}/hashrate-history", "history show"),
     ("get /compat/xmrig/{name}/1/summary", "api"),
     ("get /compat/xmrig/{name}/2/summary", "api"),
     ("get /compat/xmrig/{name}/2/backends", "api"),
