@@ -139,7 +139,8 @@ fn a_profile_says_how_its_miners_are_watched() {
     let settings = "[miners]\nstats_interval_ms = 200\noutput_interval_ms = 50\n";
     std::fs::write(host.settings(), settings).unwrap();
     host.up(&[]);
-    let impatient = json!({ "silenceS": 2, "apiS": 2, "zeroS": 2, "shareS": 2 });
+    // Patient about hashes, or a late look finds those missing first.
+    let impatient = json!({ "silenceS": 2, "apiS": 2, "zeroS": 60, "shareS": 60 });
     let config = json!({ "preparingMs": 0, "misbehave": { "hangAfterMs": 4000 } });
     let body =
         json!({ "name": "night", "minerType": "sim", "config": config, "watchdog": impatient });
