@@ -36,12 +36,7 @@ mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{
-    Router,
-    http::StatusCode,
-    middleware::{from_fn, from_fn_with_state},
-    routing::get,
-};
+use axum::{Router, http::StatusCode};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -119,7 +114,7 @@ impl Api {
         ending: CancellationToken,
     ) -> std::io::Result<()> {
         let options = &self.0.options;
-        let serving = serve::serve(listener, tls, self.router(), options.max_subscribers, &ending);
+        let serving = serve::serve(listener, tls, self.answers(), options.max_subscribers, &ending);
         let closing = async {
             ending.cancelled().await;
             self.0.miners.events().end();
@@ -130,28 +125,22 @@ impl Api {
         served
     }
 
-    /// Every route, with the role it needs.
-    pub fn router(&self) -> Router {
-        let routes = routes::all().into_router();
-        let routes = routes.fallback(no_route).method_not_allowed_fallback(no_method);
-        Router::new()
-            .nest(&self.0.options.base_path, routes)
-            .fallback(no_route)
-            .layer(from_fn(gate::time_limit))
-            .layer(from_fn_with_state(self.clone(), audit::note))
-            .layer(from_fn_with_state(self.clone(), gate::check))
-            .merge(self.dashboard())
-            .with_state(self.clone())
+    /// What answers requests.
+    fn answers(&self) -> serve::Answers {
+        let (api, router) = (self.clone(), self.router());
+        Arc::new(move |client, request| {
+            Box::pin(gate::answer(api.clone(), router.clone(), client, request))
+        })
     }
 
-    /// The dashboard's own files, which tell nothing and need no token.
-    fn dashboard(&self) -> Router<Self> {
-        Router::new()
-            .route("/", get(web::index))
-            .route(openapi::PAGE, get(web::docs))
-            .route("/openapi.json", get(openapi::document))
-            .route("/web/{*path}", get(web::file))
-            .layer(from_fn_with_state(self.clone(), gate::check_name))
+    /// Every route and page; [`gate`] decides who gets to them.
+    fn router(&self) -> Router {
+        routes::all()
+            .into_router(&self.0.options.base_path)
+            .merge(web::pages())
+            .fallback(no_route)
+            .method_not_allowed_fallback(no_method)
+            .with_state(self.clone())
     }
 }
 

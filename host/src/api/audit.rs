@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 
 use axum::{
-    Json,
-    extract::{ConnectInfo, Request, State},
+    Json, Router,
+    extract::{Request, State},
     http::{Method, StatusCode},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -17,6 +16,7 @@ use crate::{
         access::{Caller, NOBODY},
         body::Parameters,
         error::{ApiError, Code},
+        gate,
     },
     store::AuditEntry,
 };
@@ -24,30 +24,38 @@ use crate::{
 /// Longest path that is written down.
 const PATH_CHARS: usize = 200;
 
-/// Writes down every call that changes something, with its outcome.
-pub(crate) async fn note(
-    State(api): State<Api>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+/// Whether calls with this method are written down: those that change something.
+pub(crate) fn is_noted(method: &Method) -> bool {
+    ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
+}
+
+/// Answers a call that changes something, and writes it down with its outcome.
+pub(crate) async fn carry_out(
+    api: Api,
+    client: SocketAddr,
+    router: Router,
     request: Request,
-    next: Next,
 ) -> Response {
-    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) {
-        return next.run(request).await;
-    }
     // In a task of its own: a client that hangs up can neither leave half of it undone nor keep it
     // out of the log.
-    tokio::spawn(carry_out(api, client, request, next)).await.unwrap_or_else(|error| {
+    let doing = tokio::spawn(reply_and_note(api, client, router, request));
+    doing.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request failed");
         let told = "the host failed at this; its log says why";
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", told).into_response()
     })
 }
 
-async fn carry_out(api: Api, client: SocketAddr, request: Request, next: Next) -> Response {
+async fn reply_and_note(
+    api: Api,
+    client: SocketAddr,
+    router: Router,
+    request: Request,
+) -> Response {
     let method = request.method().clone();
     let caller = request.extensions().get::<Caller>().cloned();
     let path: String = request.uri().path().chars().take(PATH_CHARS).collect();
-    let response = next.run(request).await;
+    let response = gate::reply(router, request).await;
     let status = response.status().as_u16();
     let outcome = match response.extensions().get::<Code>() {
         Some(Code(code)) => format!("{status} {code}"),

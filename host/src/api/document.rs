@@ -10,10 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{
     Router,
+    extract::Request,
     handler::Handler,
-    middleware::from_fn,
+    response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, on},
 };
+use futures_util::future::{Either, Ready, ready};
 use schemars::{
     JsonSchema, SchemaGenerator,
     generate::{Contract, SchemaSettings},
@@ -36,7 +38,7 @@ const WITH_TOKEN: &[u16] = &[401, 403, 429];
 
 /// Routes about one subject, with what is said of them.
 pub(crate) struct Routes {
-    router: Router<Api>,
+    methods: Vec<(&'static str, MethodRouter<Api>)>,
     subject: &'static str,
     entries: Vec<(&'static str, Documented)>,
 }
@@ -92,13 +94,7 @@ where
     H: Handler<T, Api> + Described<M>,
     T: 'static,
 {
-    let methods = on(filter, handler);
-    let methods = match role {
-        None => methods,
-        Some(role) => {
-            methods.route_layer(from_fn(move |request, next| gate::require(role, request, next)))
-        }
-    };
+    let methods = on(filter, Guarded { role, handler });
     let documented = Documented {
         method,
         role,
@@ -108,6 +104,29 @@ where
         further: Vec::new(),
     };
     Entry { methods, documented }
+}
+
+/// A handler that only callers with its role get to.
+#[derive(Clone)]
+struct Guarded<H> {
+    /// `None`: everybody does.
+    role: Option<Role>,
+    handler: H,
+}
+
+impl<T, H> Handler<T, Api> for Guarded<H>
+where
+    H: Handler<T, Api>,
+    T: 'static,
+{
+    type Future = Either<H::Future, Ready<Response>>;
+
+    fn call(self, request: Request, api: Api) -> Self::Future {
+        match self.role.map_or(Ok(()), |role| gate::require(role, &request)) {
+            Ok(()) => Either::Left(self.handler.call(request, api)),
+            Err(error) => Either::Right(ready(error.into_response())),
+        }
+    }
 }
 
 impl Entry {
@@ -139,7 +158,7 @@ impl Entry {
 impl Routes {
     /// No routes yet.
     pub(crate) fn about(subject: &'static str) -> Self {
-        Self { router: Router::new(), subject, entries: Vec::new() }
+        Self { methods: Vec::new(), subject, entries: Vec::new() }
     }
 
     /// The methods of one more route.
@@ -150,20 +169,22 @@ impl Routes {
             documented.subject = self.subject;
             self.entries.push((path, documented));
         }
-        self.router = self.router.route(path, methods);
+        self.methods.push((path, methods));
         self
     }
 
     /// These and those.
     pub(crate) fn with(mut self, others: Self) -> Self {
-        self.router = self.router.merge(others.router);
+        self.methods.extend(others.methods);
         self.entries.extend(others.entries);
         self
     }
 
-    /// The routes, to be served.
-    pub(crate) fn into_router(self) -> Router<Api> {
-        self.router
+    /// The routes, to be served below `base`.
+    pub(crate) fn into_router(self, base: &str) -> Router<Api> {
+        self.methods.into_iter().fold(Router::new(), |router, (path, methods)| {
+            router.route(&format!("{base}{path}"), methods)
+        })
     }
 
     /// The document, for routes that are served below `base`.

@@ -3,19 +3,21 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    Router,
+    extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
+use tower_service::Service;
 
 use crate::{
     api::{
         Api, Options,
         access::{Caller, NOBODY, Refusal},
-        cors,
+        audit, cors,
         driver_routes::is_drivers_own,
         error::ApiError,
+        web,
     },
     model::access::Role,
 };
@@ -29,12 +31,24 @@ const METRICS: &str = "/metrics";
 /// Routes that a ticket opens, because browsers cannot send a token there.
 const STREAMS: &[&str] = &["/events", "/ws/events"];
 
-/// Lets a request in, or says why not.
-pub(crate) async fn check(
-    State(api): State<Api>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+/// Answers a request of `client`: from `router` if it may be let in, or says why not.
+pub(crate) async fn answer(
+    api: Api,
+    router: Router,
+    client: SocketAddr,
+    request: Request,
+) -> Response {
+    match web::is_page(request.uri().path()) {
+        true => answer_page(&api, router, request).await,
+        false => answer_call(api, router, client, request).await,
+    }
+}
+
+async fn answer_call(
+    api: Api,
+    router: Router,
+    client: SocketAddr,
     mut request: Request,
-    next: Next,
 ) -> Response {
     let options = &api.0.options;
     let route = request.uri().path().strip_prefix(options.base_path.as_str()).unwrap_or_default();
@@ -50,7 +64,10 @@ pub(crate) async fn check(
         (_, Some(preflight)) if named.is_ok() => preflight,
         (Ok(caller), _) => {
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            match audit::is_noted(request.method()) {
+                true => audit::carry_out(api, client, router, request).await,
+                false => reply(router, request).await,
+            }
         }
         (Err(error), _) => error.into_response(),
     };
@@ -65,10 +82,11 @@ pub(crate) async fn check(
     response
 }
 
-/// Lets a request for the dashboard's own files in when it calls this host by a name of its own.
-pub(crate) async fn check_name(State(api): State<Api>, request: Request, next: Next) -> Response {
+/// The dashboard's own files tell nothing and need no token: it is enough that the request calls this
+/// host by a name of its own.
+async fn answer_page(api: &Api, router: Router, request: Request) -> Response {
     let mut response = match check_host(request.headers(), request.uri(), &api.0.options) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => reply(router, request).await,
         Err(error) => error.into_response(),
     };
     let headers = response.headers_mut();
@@ -204,29 +222,30 @@ fn ticket(uri: &Uri) -> Option<&str> {
 }
 
 /// Lets only callers with at least `role` through.
-pub(crate) async fn require(role: Role, request: Request, next: Next) -> Response {
+pub(crate) fn require(role: Role, request: &Request) -> Result<(), ApiError> {
     let held = request.extensions().get::<Caller>().map(|caller| caller.role);
     if held >= Some(role) {
-        return next.run(request).await;
+        return Ok(());
     }
-    ApiError::new(
+    Err(ApiError::new(
         StatusCode::FORBIDDEN,
         "ROLE_TOO_LOW",
         format!("this needs a token with the role {}", role.as_str()),
-    )
-    .into_response()
+    ))
 }
 
-/// Ends a request that takes too long.
-pub(crate) async fn time_limit(request: Request, next: Next) -> Response {
-    tokio::time::timeout(LIMIT, next.run(request)).await.unwrap_or_else(|_| {
-        ApiError::new(
+/// What `router` answers, unless that takes too long.
+pub(crate) async fn reply(mut router: Router, request: Request) -> Response {
+    match tokio::time::timeout(LIMIT, router.call(request)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => ApiError::new(
             StatusCode::GATEWAY_TIMEOUT,
             "TIMEOUT",
             format!("this took more than {} s; it may still be done", LIMIT.as_secs()),
         )
-        .into_response()
-    })
+        .into_response(),
+    }
 }
 
 #[cfg(test)]

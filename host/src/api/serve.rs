@@ -1,8 +1,8 @@
 //! Accepts connections: bounded in number, with a limit on how long a request's head may take.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
+use axum::{body::Body, extract::Request, response::Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -13,7 +13,6 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_service::Service;
 
 use crate::api::tls::Tls;
 
@@ -29,7 +28,12 @@ const STUCK_LIMIT_MS: u32 = 60_000;
 /// Pause after a failed accept, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` until `ending`, over TLS if asked for, with room for so many `streams` besides
+/// What answers a request of a client.
+pub(super) type Answers = Arc<
+    dyn Fn(SocketAddr, Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync,
+>;
+
+/// Serves `answers` until `ending`, over TLS if asked for, with room for so many `streams` besides
 /// requests.
 ///
 /// # Errors
@@ -37,7 +41,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
-    router: Router,
+    answers: Answers,
     streams: usize,
     ending: &CancellationToken,
 ) -> io::Result<()> {
@@ -52,7 +56,8 @@ pub(super) async fn serve(
         match accepted {
             (place, Ok((stream, client))) => {
                 let acceptor = tls.as_ref().map(Tls::acceptor);
-                let connection = greet(stream, acceptor, client, router.clone(), ending.clone());
+                let connection =
+                    greet(stream, acceptor, client, Arc::clone(&answers), ending.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -75,7 +80,7 @@ async fn greet(
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
     client: SocketAddr,
-    router: Router,
+    answers: Answers,
     ending: CancellationToken,
 ) {
     drop(stream.set_nodelay(true));
@@ -83,9 +88,9 @@ async fn greet(
     if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, STUCK_LIMIT_MS) {
         tracing::debug!(%error, "a client that does not read will keep its place");
     }
-    let Some(acceptor) = acceptor else { return talk(stream, client, router, ending).await };
+    let Some(acceptor) = acceptor else { return talk(stream, client, answers, ending).await };
     match timeout(HEAD_LIMIT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => talk(stream, client, router, ending).await,
+        Ok(Ok(stream)) => talk(stream, client, answers, ending).await,
         Ok(Err(error)) => tracing::debug!(%client, %error, "a client did not agree on TLS"),
         Err(_) => tracing::debug!(%client, "a client took too long to agree on TLS"),
     }
@@ -94,13 +99,12 @@ async fn greet(
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     client: SocketAddr,
-    router: Router,
+    answers: Answers,
     ending: CancellationToken,
 ) {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(client));
-        router.clone().call(request)
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let answer = answers(client, request.map(Body::new));
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

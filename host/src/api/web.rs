@@ -1,13 +1,15 @@
 //! `/` and `/web`: the dashboard, which is part of the binary.
 
 use axum::{
+    Router,
     extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
+    routing::get,
 };
 use sha2::{Digest, Sha256};
 
-use crate::api::{Api, error::ApiError};
+use crate::api::{Api, error::ApiError, openapi};
 
 /// What the pages may load and do: nothing but files and answers of this host.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -51,21 +53,40 @@ files! {
     "vendor/uplot.css" "text/css";
 }
 
+/// Begin of the paths of the pages' files.
+const FOLDER: &str = "/web/";
+/// The document of the API, for the page that shows it.
+const DOCUMENT: &str = "/openapi.json";
+
+/// The pages and their files.
+pub(crate) fn pages() -> Router<Api> {
+    Router::new()
+        .route("/", get(index))
+        .route(openapi::PAGE, get(docs))
+        .route(DOCUMENT, get(openapi::document))
+        .route(&format!("{FOLDER}{{*path}}"), get(file))
+}
+
+/// Whether `path` is one of [`pages`].
+pub(crate) fn is_page(path: &str) -> bool {
+    ["/", openapi::PAGE, DOCUMENT].contains(&path) || path.starts_with(FOLDER)
+}
+
 /// The page, which asks for a token itself.
-pub(crate) async fn index(State(api): State<Api>) -> Response {
+async fn index(State(api): State<Api>) -> Response {
     let page = include_str!("../../web/index.html").replace("@BASE@", &api.0.options.base_path);
     (headers("text/html; charset=utf-8"), page).into_response()
 }
 
 /// The page of the API.
-pub(crate) async fn docs(State(api): State<Api>) -> Response {
+async fn docs(State(api): State<Api>) -> Response {
     let page = include_str!("../../web/docs/index.html");
     let page = page.replace("@BASE@", &api.0.options.base_path);
     (headers("text/html; charset=utf-8"), page).into_response()
 }
 
 /// A file of the page. Browsers keep it and ask whether it is still the same.
-pub(crate) async fn file(Path(path): Path<String>, asked: HeaderMap) -> Response {
+async fn file(Path(path): Path<String>, asked: HeaderMap) -> Response {
     let Some((_, kind, content)) = FILES.iter().find(|(name, ..)| *name == path) else {
         let told = "the dashboard has no such file";
         return ApiError::new(StatusCode::NOT_FOUND, "NO_ROUTE", told).into_response();

@@ -1,11 +1,10 @@
 //! Ports of their own for tools that want a host and a port: XMRig's API and `GET /mmpos` at the
 //! root, with the status codes that their clients know.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, future::ready, net::SocketAddr, sync::Arc};
 
 use axum::{
-    Router,
-    extract::{ConnectInfo, Request},
+    extract::Request,
     http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -82,16 +81,14 @@ impl Api {
                 match dialect {
                     Dialect::Claymore => claymore::serve(api, miner, listener, &ending).await,
                     Dialect::Xmrig | Dialect::Mmpos => {
-                        let router = Router::new().fallback(move |request: Request| {
-                            let (api, miner) = (api.clone(), miner.clone());
-                            async move {
-                                match dialect {
-                                    Dialect::Mmpos => api.mmpos_port(&miner, &request),
-                                    _ => api.xmrig_port(&miner, &request),
-                                }
-                            }
+                        let answers: serve::Answers = Arc::new(move |client, request| {
+                            let answer = match dialect {
+                                Dialect::Mmpos => api.mmpos_port(&miner, &request),
+                                _ => api.xmrig_port(&miner, client, &request),
+                            };
+                            Box::pin(ready(answer))
                         });
-                        drop(serve::serve(listener, None, router, 0, &ending).await);
+                        drop(serve::serve(listener, None, answers, 0, &ending).await);
                     }
                 }
             });
@@ -100,7 +97,7 @@ impl Api {
     }
 
     /// As XMRig answers with a token and `restricted: true`.
-    fn xmrig_port(&self, miner: &MinerName, request: &Request) -> Response {
+    fn xmrig_port(&self, miner: &MinerName, client: SocketAddr, request: &Request) -> Response {
         let open = [
             ("access-control-allow-origin", "*"),
             ("access-control-allow-methods", "GET, PUT, POST, DELETE"),
@@ -109,11 +106,8 @@ impl Api {
         if request.method() == Method::OPTIONS {
             return (open, ()).into_response();
         }
-        let client = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let token = gate::bearer(request.headers());
-        let known = client
-            .ok_or(Refusal::NoToken)
-            .and_then(|ConnectInfo(client)| self.0.access.identify(token, client.ip()).map(drop));
+        let known = self.0.access.identify(token, client.ip()).map(drop);
         let answer = xmrig_status(request.method(), request.uri(), known).and_then(|what| {
             let subject = self.subject(miner.as_str()).map_err(|_| StatusCode::NOT_FOUND)?;
             Ok(match what {

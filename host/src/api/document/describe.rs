@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Extension, Json,
-    extract::{ConnectInfo, Path, Request, State, ws::WebSocketUpgrade},
+    extract::{Path, Request, State, ws::WebSocketUpgrade},
     http::HeaderMap,
     response::Response,
 };
@@ -124,10 +124,6 @@ impl<S> Input for State<S> {
 }
 
 impl<T> Input for Extension<T> {
-    fn describe(_: &mut Operation<'_>) {}
-}
-
-impl<T> Input for ConnectInfo<T> {
     fn describe(_: &mut Operation<'_>) {}
 }
 
