@@ -15,6 +15,7 @@ mod exchange;
 mod gate;
 mod history;
 mod json;
+mod listing;
 mod live_pools;
 mod metrics;
 mod miners;
@@ -84,6 +85,7 @@ struct Inner {
     drivers: Drivers,
     store: Store,
     streams: events::Streams,
+    lists: listing::Lists,
     started: std::time::Instant,
 }
 
@@ -99,7 +101,10 @@ impl Api {
     ) -> Self {
         let started = std::time::Instant::now();
         let streams = events::Streams::new(options.max_subscribers);
-        Self(Arc::new(Inner { options, access, miners, node, drivers, store, streams, started }))
+        let lists = listing::Lists::default();
+        let inner =
+            Inner { options, access, miners, node, drivers, store, streams, lists, started };
+        Self(Arc::new(inner))
     }
 
     /// Serves every route until `ending`, over TLS if asked for, and `ports` with dialects.

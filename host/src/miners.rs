@@ -41,7 +41,10 @@ mod words;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -133,9 +136,16 @@ pub(crate) struct Parts {
     changing: tokio::sync::Mutex<()>,
     events: Events,
     figures: figures::AllFigures,
+    /// Counts what operators see at once: starts, stops, and other changes of a miner's state.
+    revision: AtomicU64,
 }
 
 impl Parts {
+    /// What is shown of some miner is another from now on.
+    fn changed(&self) {
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+
     fn folder(&self, miner: &MinerName) -> PathBuf {
         self.options.root.join(miner.as_str())
     }
@@ -207,6 +217,7 @@ impl Miners {
             changing: tokio::sync::Mutex::default(),
             events: services.events.clone(),
             figures: services.figures.clone(),
+            revision: AtomicU64::new(0),
         };
         let parts = Arc::new(parts);
         let rows = recover::all(&parts).await?;
@@ -234,6 +245,12 @@ impl Miners {
     /// The bus on which everything that happens is told.
     pub fn events(&self) -> &Events {
         &self.0.parts.events
+    }
+
+    /// Another number whenever the state of some miner is another. Figures and what the watchdog
+    /// thinks come and go without.
+    pub fn revision(&self) -> u64 {
+        self.0.parts.revision.load(Ordering::Acquire)
     }
 
     /// All miners, by name.
@@ -287,6 +304,7 @@ impl Miners {
         let name = self.member(name)?.row.name;
         self.order(&name, Order::Remove).await?;
         self.members().remove(&name);
+        self.0.parts.changed();
         Ok(())
     }
 
@@ -356,6 +374,7 @@ impl Miners {
         let supervisor = Supervisor::new(Arc::clone(&self.0.parts), row.clone(), publish);
         self.0.tasks.spawn(supervisor.serve(inbox, self.0.ending.clone()));
         members.insert(row.name.clone(), Member { row, orders, status });
+        self.0.parts.changed();
         true
     }
 

@@ -38,7 +38,7 @@ export function useLive() {
 
 export async function refresh() {
   try {
-    const miners = await get('/miners');
+    const miners = await get('/miners?all=true&brief=true');
     // While events come, each of them brings a point; an answer would bring it once more.
     if (!state.connected) for (const miner of miners) trail(miner.name, miner.stats?.hashrate);
     state.miners = miners;

@@ -76,7 +76,7 @@ fn a_package_becomes_a_driver_with_an_installed_program() {
     assert_eq!((&device["temperature"], &device["fan"]), (&json!(61.0), &json!(0.6)));
     host.wait_for_phase("rig-1", "mining");
     assert!(trace.exists(), "the miner's own processes read the manifest");
-    let log = host.get("/miners/rig-1/logs").to_string();
+    let log = host.get("/miners/rig-1/logs?lines=500").to_string();
     assert!(log.contains("nova: ") && log.contains("at pool.example:3333"), "{log}");
     assert!(!log.contains("4WALLET"), "{log}");
     host.ok("DELETE", "/miners/rig-1", &serde_json::Value::Null);

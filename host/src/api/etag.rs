@@ -1,6 +1,9 @@
-//! Optimistic concurrency: `ETag` with what is read, `If-Match` with what is changed.
+//! Optimistic concurrency: `ETag` with what is read, `If-Match` with what is changed. And
+//! `If-None-Match` with what is read again.
 //!
-//! The tag of a state is the moment of its last change, in Unix milliseconds.
+//! The tag of a state that can be changed is the moment of its last change, in Unix milliseconds.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::{
     Json,
@@ -49,6 +52,24 @@ impl IfMatch {
             None => Expected(Some(vec![stated])),
         }
     }
+}
+
+/// A tag that no state had before, in this host or an earlier one.
+pub(crate) fn fresh() -> HeaderValue {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let now = jiff::Timestamp::now().as_nanosecond();
+    // Weak: it stands for what the list says, not for its bytes.
+    HeaderValue::try_from(format!("W/\"{now:x}-{number:x}\""))
+        .unwrap_or(HeaderValue::from_static("W/\"0\""))
+}
+
+/// Whether `If-None-Match` names the state `tag`.
+pub(crate) fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let opaque = |it: &str| it.trim().trim_start_matches("W/").to_owned();
+    let Ok(tag) = tag.to_str().map(opaque) else { return false };
+    let named = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|it| it.to_str().ok());
+    named.flat_map(|it| it.split(',')).map(opaque).any(|it| it == "*" || it == tag)
 }
 
 fn read(headers: &HeaderMap) -> Result<Expected, String> {

@@ -9,6 +9,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -33,10 +34,6 @@ use crate::{
 const STOP_PATIENCE: Duration = Duration::from_secs(25);
 /// Longest time to wait for new output, in seconds.
 const FOLLOW_S: u64 = 20;
-
-pub(crate) async fn list(State(api): State<Api>) -> Json<Vec<MinerView>> {
-    Json(api.0.miners.list())
-}
 
 /// A driver that miners can be made of.
 #[derive(Serialize, schemars::JsonSchema)]
@@ -198,7 +195,7 @@ pub(crate) async fn stats(
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogQuery {
-    /// Last lines to return; 200 when absent.
+    /// Last lines to return.
     lines: Option<usize>,
     /// A cursor: return what came after it.
     after: Option<String>,
@@ -206,22 +203,47 @@ pub(crate) struct LogQuery {
     wait: Option<u64>,
 }
 
+/// Lines of a log when nobody says how many: as many as the earlier system kept.
+const LINES: usize = 500;
+
+/// A miner's output, in one of two forms.
+#[derive(Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Logs {
+    /// Whoever asks for something particular gets lines and where the next ones begin.
+    Page(LogPage),
+    /// Whoever asks for nothing in particular gets the last 500 lines, each in Base64, as the
+    /// clients of the earlier system expect them.
+    Lines(Vec<String>),
+}
+
 pub(crate) async fn logs(
     State(api): State<Api>,
     Segment(name): Segment,
     Parameters(query): Parameters<LogQuery>,
-) -> Result<Json<LogPage>, ApiError> {
-    if query.after.is_some() && query.lines.is_some() {
-        return Err(ApiError::bad_request("lines and after: write one of them"));
-    }
-    if query.after.is_none() && query.wait.is_some() {
-        return Err(ApiError::bad_request("wait: works together with after only"));
-    }
-    let Some(cursor) = query.after else {
-        return Ok(Json(api.0.miners.tail(&name, query.lines.unwrap_or(200)).await?));
+) -> Result<Json<Logs>, ApiError> {
+    let miners = &api.0.miners;
+    let page = match query {
+        LogQuery { lines: None, after: None, wait: None } => {
+            let page = miners.tail(&name, LINES).await?;
+            let lines = page.lines.iter().map(|line| BASE64.encode(line.as_bytes()));
+            return Ok(Json(Logs::Lines(lines.collect())));
+        }
+        LogQuery { lines: Some(_), after: Some(_), .. } => {
+            return Err(ApiError::bad_request("lines and after: write one of them"));
+        }
+        LogQuery { after: None, wait: Some(_), .. } => {
+            return Err(ApiError::bad_request("wait: works together with after only"));
+        }
+        LogQuery { lines, after: None, wait: None } => {
+            miners.tail(&name, lines.unwrap_or(LINES)).await?
+        }
+        LogQuery { after: Some(cursor), wait, .. } => {
+            let patience = Duration::from_secs(wait.unwrap_or(0).min(FOLLOW_S));
+            miners.follow(&name, &cursor, patience).await?
+        }
     };
-    let patience = Duration::from_secs(query.wait.unwrap_or(0).min(FOLLOW_S));
-    Ok(Json(api.0.miners.follow(&name, &cursor, patience).await?))
+    Ok(Json(Logs::Page(page)))
 }
 
 pub(crate) async fn plan(

@@ -8,8 +8,8 @@ use crate::{
     api::{
         audit, compat,
         document::{Routes, delete, describe::Operation, get, patch, post, put},
-        driver_routes, drivers, events, exchange, history, live_pools, metrics, miners, openapi,
-        pools, profiles, programs, system, tokens, wallets, watchdog, webhooks,
+        driver_routes, drivers, events, exchange, history, listing, live_pools, metrics, miners,
+        openapi, pools, profiles, programs, system, tokens, wallets, watchdog, webhooks,
     },
     model::{access::Role, miner::MinerView},
 };
@@ -104,7 +104,7 @@ fn mining() -> Routes {
         .at(
             "/miners",
             [
-                get(View, miners::list, "List the miners"),
+                get(View, listing::list, "List the miners that run or shall run"),
                 post(Admin, miners::create, "Make a miner and start it").created::<MinerView>(),
             ],
         )

@@ -89,12 +89,12 @@ async fn without_host(common: &Common, down: &Down, home: &Home) -> Result<(), E
 }
 
 async fn count_running(client: &Client) -> Result<usize, Error> {
-    let miners: Vec<MinerView> = client.get("/miners").await?;
+    let miners: Vec<MinerView> = client.get("/miners?brief=true").await?;
     Ok(miners.iter().filter(|miner| miner.running).count())
 }
 
 async fn stop_all(client: &Client) -> Result<(), Error> {
-    let miners: Vec<MinerView> = client.get("/miners").await?;
+    let miners: Vec<MinerView> = client.get("/miners?brief=true").await?;
     for miner in &miners {
         let path = format!("/miners/{}", segment(miner.name.as_str()));
         client.delete::<Value>(&path).await?;

@@ -259,7 +259,7 @@ async fn list(common: &Common) -> Result<(), Error> {
         }
         client => client?,
     };
-    let miners: Vec<MinerView> = client.get("/miners").await?;
+    let miners: Vec<MinerView> = client.get("/miners?all=true&brief=true").await?;
     if common.json {
         show::json(&miners);
         return Ok(());

@@ -299,6 +299,7 @@ impl Supervisor {
             restarts: self.restarts,
             restart: self.row.restart.clone(),
         });
+        self.parts.changed();
     }
 }
 

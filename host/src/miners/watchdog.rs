@@ -282,6 +282,7 @@ impl Miners {
         let options = self.watchdog_options(name.as_str())?;
         self.0.parts.store.put_watchdog(&name, &options, until).await?;
         self.0.parts.watchdog.wards().entry(name.clone()).or_default().maintenance_until_ms = until;
+        self.0.parts.changed();
         let data = serde_json::json!({ "name": name, "untilMs": until });
         self.0.parts.events.publish("watchdog.maintenance", data);
         Ok(until)

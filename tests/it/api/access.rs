@@ -307,7 +307,7 @@ fn secrets_are_in_no_log_and_no_list_of_processes() {
         ("log", host.log()),
         ("plan", host.get("/miners/rig-1/plan").to_string()),
         ("miner", host.miner("rig-1").to_string()),
-        ("output", host.get("/miners/rig-1/logs").to_string()),
+        ("output", host.get("/miners/rig-1/logs?lines=500").to_string()),
         ("audit", host.get("/audit").to_string()),
         ("tokens", host.get("/tokens").to_string()),
     ];

@@ -1,6 +1,7 @@
 //! What the web dashboard and the scripts of the earlier system ask for: every route with the
 //! fields that they read, and what their browsers need to be let in from another origin.
 
+use data_encoding::BASE64;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
@@ -60,7 +61,24 @@ const READ: &[(&str, &[(&str, Is)])] = &[
             ("/installed_miners_info/0/miner_binary", Text),
         ],
     ),
-    ("/miners", &[("/0/name", Text), ("/0/running", Truth)]),
+    (
+        "/miners",
+        &[
+            ("/0/name", Text),
+            ("/0/miner_type", Text),
+            ("/0/running", Truth),
+            ("/0/hashrateHistory/0/timestamp", Text),
+            ("/0/hashrateHistory/0/hashrate", Number),
+            ("/0/full_stats/hashrate/total/0", Number),
+            ("/0/full_stats/results/shares_good", Number),
+            ("/0/full_stats/results/shares_total", Number),
+            ("/0/full_stats/results/hashes_total", Number),
+            ("/0/full_stats/connection/pool", Text),
+            ("/0/full_stats/uptime", Number),
+            ("/0/full_stats/algo", Text),
+            ("/0/full_stats/cpu/threads", Number),
+        ],
+    ),
     ("/miners/available", &[("/0/name", Text), ("/0/description", Text)]),
     (
         "/miners/rig-1/stats",
@@ -74,7 +92,7 @@ const READ: &[(&str, &[(&str, Is)])] = &[
         ],
     ),
     ("/miners/rig-1/hashrate-history", &[("/0/timestamp", Text), ("/0/hashrate", Number)]),
-    ("/miners/rig-1/logs", &[("/lines", List)]),
+    ("/miners/rig-1/logs", &[("", List), ("/0", Text)]),
     (
         "/profiles",
         &[("/0/id", Text), ("/0/name", Text), ("/0/minerType", Text), ("/0/config", Object)],
@@ -125,6 +143,34 @@ fn every_route_that_they_read_has_the_fields_that_they_read() {
 }
 
 #[test]
+fn their_console_reads_each_line_in_base64() {
+    let host = Host::start();
+    host.simulate("rig-1", &json!({}));
+    host.wait_for_phase("rig-1", "mining");
+    host.ok("DELETE", "/miners/rig-1", NONE);
+    let page = host.get("/miners/rig-1/logs?lines=500");
+    let theirs = host.get("/miners/rig-1/logs");
+    let decoded = theirs.as_array().unwrap().iter().map(|line| {
+        let bytes = BASE64.decode(line.as_str().unwrap().as_bytes()).unwrap();
+        String::from_utf8(bytes).unwrap()
+    });
+    assert_eq!(json!(decoded.collect::<Vec<_>>()), page["lines"]);
+    assert!(page["lines"].as_array().is_some_and(|lines| !lines.is_empty()));
+}
+
+/// Their page starts nothing while the list has an entry.
+#[test]
+fn what_was_stopped_is_not_among_the_running() {
+    let host = Host::start();
+    host.simulate("rig-1", &json!({}));
+    host.wait_for_phase("rig-1", "mining");
+    assert_eq!(host.get("/miners").as_array().unwrap().len(), 1);
+    host.ok("DELETE", "/miners/rig-1", NONE);
+    assert_eq!(host.get("/miners"), json!([]), "at once");
+    assert_eq!(host.get("/miners?all=true")[0]["phase"], "stopped");
+}
+
+#[test]
 fn everything_that_they_do_is_done_and_answered_as_they_expect() {
     let host = Host::start();
     let saved = json!({ "name": "cpu", "minerType": "sim", "config": { "seed": 1 } });
@@ -136,6 +182,14 @@ fn everything_that_they_do_is_done_and_answered_as_they_expect() {
         &[("/id", Text), ("/name", Text), ("/minerType", Text), ("/config", Object)],
     );
     let id = made["id"].as_str().unwrap();
+    // A new one comes with an empty id.
+    let (status, other) = host.call(
+        "POST",
+        "/profiles",
+        &json!({ "id": "", "name": "gpu", "minerType": "sim", "config": {} }),
+    );
+    assert_eq!(status, 201, "{other}");
+    assert_ne!(other["id"], made["id"]);
     // They send back what they read, changed.
     let mut changed = made.clone();
     changed["name"] = json!("cpu-1");

@@ -163,7 +163,7 @@ fn a_profile_with_autostart_has_a_miner_when_the_host_is_up() {
     assert_eq!(profile["miners"], json!(["auto"]));
     let stopped = host.wait_for_phase("auto", "stopped");
     assert_eq!(
-        (&stopped["desired"], host.get("/miners").as_array().unwrap().len()),
+        (&stopped["desired"], host.get("/miners?all=true").as_array().unwrap().len()),
         (&json!("stopped"), 1)
     );
 }

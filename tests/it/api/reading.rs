@@ -21,6 +21,7 @@ const READS: &[&str] = &[
     "/drivers/sim",
     "/drivers/faulty",
     "/miners",
+    "/miners?all=true&brief=true",
     "/miners/available",
     "/miners/rig-1",
     "/miners/rig-1/stats",
@@ -127,12 +128,13 @@ fn lists_are_never_null_and_keys_are_camel_case() {
     host.wait_for_phase("rig-1", "mining");
     wait_for("figures", || host.get("/miners/rig-1/stats")["hashrate"].as_f64());
     host.ok("POST", "/tokens", &json!({ "name": "dash", "role": "view" }));
-    for path in READS.iter().filter(|path| **path != "/info") {
+    // In these two are keys as clients of the earlier system read them.
+    for path in READS.iter().filter(|path| !["/info", "/miners"].contains(path)) {
         let answer = host.get(path);
         check_keys(path, &answer);
-        let is_list = ["/drivers", "/miners", "/miners/available", "/tokens", "/audit"]
-            .contains(path)
-            || path.ends_with("/runs");
+        let lists = ["/drivers", "/miners/available", "/tokens", "/audit", "/miners/rig-1/logs"];
+        let is_list =
+            lists.contains(path) || path.starts_with("/miners?") || path.ends_with("/runs");
         assert_eq!(answer.is_array(), is_list, "{path}");
     }
 }
@@ -233,4 +235,44 @@ fn who_hangs_up_is_written_down_all_the_same() {
         let audit = host.get("/audit?limit=1");
         (audit[0]["action"] == json!(format!("DELETE {base}/miners/rig-1"))).then_some(())
     });
+}
+
+#[test]
+fn a_list_of_miners_that_somebody_has_is_not_sent_again() {
+    let host = Host::start();
+    // Nothing of it changes by itself.
+    host.simulate("rig-1", &json!({}));
+    host.ok("DELETE", "/miners/rig-1", NONE);
+    let ask = |path: &str, tag: &str| {
+        let answer = host.request("GET", path).header("If-None-Match", tag).send().unwrap();
+        let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), tag, answer.bytes().unwrap().len())
+    };
+    let all = "/miners?all=true";
+    let (status, tag, length) = ask(all, "\"other\"");
+    assert!(status == 200 && tag.starts_with("W/\"") && length > 100, "{status} {tag} {length}");
+    for known in [tag.clone(), format!("\"other\", {tag}"), "*".to_owned()] {
+        assert_eq!(ask(all, &known), (304, tag.clone(), 0), "{known}");
+    }
+    assert_eq!(ask("/miners", &tag).0, 200, "another list");
+    assert_eq!(ask("/miners?all=true&brief=true", &tag).0, 200, "another form");
+    host.ok("DELETE", "/miners/rig-1?remove=true", NONE);
+    let (status, new, length) = ask(all, &tag);
+    assert_eq!((status, length), (200, 2), "at once");
+    assert_ne!(new, tag);
+}
+
+#[test]
+fn a_brief_list_has_every_miner_and_nothing_that_only_charts_need() {
+    let host = Host::start();
+    host.simulate("rig-1", &json!({}));
+    host.wait_for_phase("rig-1", "mining");
+    wait_for("a history", || host.get("/miners")[0]["hashrateHistory"].get(0).cloned());
+    let brief = host.get("/miners?brief=true");
+    let miner = brief[0].as_object().unwrap();
+    assert!(miner.contains_key("stats") && miner.contains_key("run"), "{miner:?}");
+    assert!(!miner.contains_key("hashrateHistory") && !miner.contains_key("full_stats"));
+    for bad in ["/miners?all=1", "/miners?brief=", "/miners?al=true"] {
+        refused(&host, ("GET", bad, NONE), (400, "INVALID_INPUT"));
+    }
 }

@@ -51,6 +51,19 @@ impl Operation<'_> {
         }
     }
 
+    /// That the client has the newest state already, by its `If-None-Match`.
+    pub(in crate::api) fn not_modified(&mut self) {
+        self.parameters.push(json!({
+            "name": "If-None-Match",
+            "in": "header",
+            "required": false,
+            "description": "ETag of the answer that you have: 304 and no body when it is the newest",
+            "schema": { "type": "string" },
+        }));
+        let same = json!({ "description": "What you have is the newest" });
+        self.responses.insert(304, Some(same));
+    }
+
     /// Errors that the operation may answer with.
     pub(in crate::api) fn errors(&mut self, statuses: &[u16]) {
         for status in statuses {
