@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{NONE, host_with, refused},
+    drivers::foulty,
     host::{Host, is_alive, pid_at, signal, wait_for},
 };
 
@@ -147,4 +148,29 @@ fn a_file_that_is_no_driver_is_not_added() {
     assert!(waiting.contains("not trusted"), "{waiting}");
     host.run_json(&["driver", "trust", "declarative"]);
     wait_for("the driver", || (listed(&host)?["state"] == "loaded").then_some(()));
+}
+
+#[test]
+fn a_driver_is_removed_whatever_its_files_are() {
+    let host = host_with("");
+    assert_eq!(add(&host, foulty(&host, "0.1.0").to_str().unwrap())["version"], "0.1.0");
+    let written = changed(&host, "id = \"sim-written\"", "id = \"foulty\"");
+    assert_eq!(add(&host, &written)["version"], "1.0.0");
+    // Each was added under this id, so neither may come back to serve.
+    let removed = host.run_json(&["driver", "remove", "foulty"]);
+    let paths = removed["paths"].as_array().unwrap();
+    assert_eq!((&removed["status"], paths.len()), (&json!("removed"), 2), "{removed}");
+    let drivers = host.state().join("drivers");
+    assert_eq!(fs::read_dir(&drivers).unwrap().count(), 0);
+    wait_for("no such driver", || {
+        let all = host.get("/drivers");
+        all.as_array().unwrap().iter().all(|it| it["id"] != "foulty").then_some(())
+    });
+    let again = host.run(&["driver", "remove", "foulty"]);
+    let told = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(told.contains("there is no foulty.so and no foulty.toml in "), "{told}");
+
+    add(&host, example().to_str().unwrap());
+    host.run_json(&["driver", "remove", "sim-written"]);
+    assert_eq!(fs::read_dir(&drivers).unwrap().count(), 0);
 }

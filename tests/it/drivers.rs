@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The driver `faulty` as `foulty`, which is no other driver of this build, in this version.
-fn foulty(host: &Host, version: &str) -> PathBuf {
+pub(crate) fn foulty(host: &Host, version: &str) -> PathBuf {
     let mut bytes = fs::read(built("libfaulty_driver.so")).unwrap();
     for (from, to) in [
         ("id=faulty\0".to_owned(), "id=foulty\0".to_owned()),

@@ -59,23 +59,24 @@ pub(super) async fn add(common: &Common, file: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deletes the file of an added driver.
+/// Deletes the files of an added driver: the library and the definition, where both were added.
 pub(super) async fn remove(common: &Common, id: &str) -> Result<(), Error> {
     let folder = own_folder(common)?;
     let id = DriverId::new(id).map_err(|error| Error::message(error.to_string()))?;
-    let library = folder.join(format!("{id}.{LIBRARY}"));
-    let written = library.with_extension(DEFINITION);
-    // Where both are there, the one that serves is the newer: the operator looks again.
-    let path = if written.exists() && !library.exists() { written } else { library };
-    match fs::remove_file(&path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::message(elsewhere(common, &id, &path).await));
+    let mut deleted = Vec::new();
+    for extension in [LIBRARY, DEFINITION] {
+        let path = folder.join(format!("{id}.{extension}"));
+        match fs::remove_file(&path) {
+            Ok(()) => deleted.push(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("delete", &path, &error)),
         }
-        Err(error) => return Err(failed("delete", &path, &error)),
+    }
+    if deleted.is_empty() {
+        return Err(Error::message(elsewhere(common, &id, &folder).await));
     }
     if common.json {
-        show::json(&json!({ "path": path, "status": "removed" }));
+        show::json(&json!({ "paths": deleted, "status": "removed" }));
     } else {
         println!("{id} is removed; its miners run on without a driver");
     }
@@ -138,7 +139,7 @@ async fn wait(client: &Client, path: &Path, sha256: &str) -> Result<Value, Error
 }
 
 /// Where the driver's file is instead.
-async fn elsewhere(common: &Common, id: &DriverId, path: &Path) -> String {
+async fn elsewhere(common: &Common, id: &DriverId, folder: &Path) -> String {
     let listed = match Client::find(common) {
         Ok(client) => client.get::<Vec<Value>>("/drivers").await.unwrap_or_default(),
         Err(_) => Vec::new(),
@@ -149,6 +150,8 @@ async fn elsewhere(common: &Common, id: &DriverId, path: &Path) -> String {
             "{id} was not added with `adit driver add`: its file is {other}; delete that one \
              yourself if it is yours"
         ),
-        None => format!("there is no {}", path.display()),
+        None => {
+            format!("there is no {id}.{LIBRARY} and no {id}.{DEFINITION} in {}", folder.display())
+        }
     }
 }
