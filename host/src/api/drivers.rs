@@ -83,6 +83,7 @@ pub(crate) async fn one(
         "quarantine": driver.quarantine(),
         "path": driver.path(),
         "sha256": driver.sha256(),
+        "interpreter": driver.interpreter(),
         "loadedAt": driver.loaded_at(),
         "manifest": driver.manifest(),
         "description": driver.description(),

@@ -5,16 +5,20 @@ use std::{
     cmp::Ordering,
     ffi::OsStr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use adit_plugin_api::{
     export::API,
     manifest::{Manifest, ManifestError},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::drivers::{
-    inspect::inspect, preflight::Refusal, registry::by_version, search::Search, trust::Owner,
+use crate::{
+    drivers::{
+        inspect::inspect, preflight::Refusal, registry::by_version, search::Search, trust::Owner,
+    },
+    model::name::DriverId,
 };
 
 /// What such a file is called after its last dot.
@@ -52,6 +56,25 @@ pub fn interpreter(search: &Search, owner: Owner) -> Option<PathBuf> {
             },
         );
     newest.map(|(path, _)| path)
+}
+
+/// The library that serves a driver which is written down. Its code is what runs, so it counts like
+/// the driver's own file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Interpreter {
+    /// Its id in `drivers.lock`.
+    pub id: DriverId,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its file, in hex.
+    pub sha256: String,
+}
+
+/// A driver that is written down, and what serves it.
+#[derive(Clone, Debug)]
+pub(crate) struct Definition {
+    pub(crate) text: Arc<str>,
+    pub(crate) interpreter: Interpreter,
 }
 
 /// The table that every such file has.

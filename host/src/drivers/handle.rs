@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use crate::{
     drivers::{
         call::{CallError, Caller},
+        definition::{Definition, Interpreter},
         handle::instance::Made,
         health::{Health, Quarantine},
         runner::{Runner, RunnerView},
@@ -77,8 +78,8 @@ pub(crate) struct Birth {
     pub(crate) sha256: String,
     /// The driver's own folder. It exists.
     pub(crate) data_dir: PathBuf,
-    /// The text that defines it, when a library serves it that serves others too.
-    pub(crate) definition: Option<Arc<str>>,
+    /// What defines it, when a library serves it that serves others too.
+    pub(crate) definition: Option<Definition>,
     pub(crate) hosted: Hosted,
     pub(crate) caller: Caller,
     pub(crate) limits: Limits,
@@ -149,6 +150,11 @@ impl Driver {
     /// SHA-256 of that file, in hex.
     pub fn sha256(&self) -> &str {
         &self.0.birth.sha256
+    }
+
+    /// The library that serves it, when its file is none.
+    pub fn interpreter(&self) -> Option<&Interpreter> {
+        self.0.birth.definition.as_ref().map(|it| &it.interpreter)
     }
 
     /// When it was loaded.
@@ -262,7 +268,8 @@ impl Birth {
         let module = match &self.hosted {
             Hosted::InProcess(module) => *module,
             Hosted::Process(runner) => {
-                let object = Arc::new(runner.object(miner, self.definition.as_deref(), services));
+                let text = self.definition.as_ref().map(|it| &*it.text);
+                let object = Arc::new(runner.object(miner, text, services));
                 object.create().await?;
                 return Ok(Instance::of_process(object));
             }
@@ -271,7 +278,7 @@ impl Birth {
             driver: self.id.to_string(),
             miner: miner.map(ToString::to_string),
             data_dir: self.data_dir.clone(),
-            definition: self.definition.as_deref().map(str::to_owned),
+            definition: self.definition.as_ref().map(|it| it.text.to_string()),
             host: Host::new(services),
         };
         let create = move || Made::new(module, &context);

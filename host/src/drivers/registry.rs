@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     drivers::{
+        definition::Interpreter,
         handle::{Driver, Limits, ServicesFactory},
         health::Tolerance,
         hosting::Hosting,
@@ -270,11 +271,15 @@ impl Drivers {
             }
             let version = &driver.manifest().version;
             added.push((id.clone(), version.clone(), driver.sha256().to_owned()));
+            if let Some(Interpreter { id, version, sha256 }) = driver.interpreter() {
+                // Its code is what runs: whoever pins later pins it too.
+                added.push((id.clone(), version.clone(), sha256.clone()));
+            }
             let path = driver.path();
             tracing::info!(path = %path.display(), %id, version, "a driver is loaded");
             let mut data = json!({
                 "id": id, "version": version, "path": path, "sha256": driver.sha256(),
-                "isolation": driver.isolation(),
+                "isolation": driver.isolation(), "interpreter": driver.interpreter(),
             });
             match former {
                 Some(former) => {

@@ -234,6 +234,7 @@ mod tests {
             isolation: None,
             reason: Some(reason.to_owned()),
             sha256: None,
+            interpreter: None,
             loaded_at: None,
         };
         for (state, verdict, fix) in [

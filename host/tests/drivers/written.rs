@@ -1,9 +1,15 @@
 //! Drivers that are TOML files, and the library that serves them.
 
-use adit::drivers::{handle::Isolation, registry::State};
+use std::fs;
+
+use adit::drivers::{
+    handle::Isolation,
+    lock::Trust,
+    registry::{Options, State},
+};
 use adit_plugin_api::{Config, Launch, StartPlan, json};
 
-use crate::place::{Place, built, entry, get};
+use crate::place::{Place, built, entry, get, patch};
 
 fn text(id: &str, word: &str) -> String {
     format!(
@@ -58,4 +64,54 @@ async fn a_file_that_is_wrong_is_refused_with_its_line() {
     assert!(reason.contains("line 7: start.args: there is no ${pool} here"), "{reason}");
     let reason = entry(&drivers, &none).reason.unwrap();
     assert!(reason.contains("no table [driver]"), "{reason}");
+}
+
+/// The library that serves them in another version, which is another file.
+fn serving(version: &str) -> Vec<u8> {
+    let built = built("declarative_driver");
+    let own = format!("version={}\0", env!("CARGO_PKG_VERSION"));
+    patch(&built, &own, &format!("version={version}\0"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_serves_a_file_is_written_down_and_noticed_when_it_changes() {
+    let place = Place::new();
+    let lock = place.path("../drivers.lock");
+    let options = |trust| Options { trust, lock: Some(lock.clone()), ..place.options() };
+    let library = place.put("serves.so", &serving("0.1.0"));
+    let file = place.put("one.toml", text("one", "--one").as_bytes());
+    let drivers = place.load_with(options(Trust::Any)).await;
+    let before = get(&drivers, "one");
+    let interpreter = before.interpreter().unwrap().clone();
+    assert_eq!((interpreter.id.as_str(), interpreter.version.as_str()), ("declarative", "0.1.0"));
+    assert_eq!(entry(&drivers, &file).interpreter.unwrap(), interpreter);
+    let noted = fs::read_to_string(&lock).unwrap();
+    assert!(noted.contains("id = \"declarative\""), "{noted}");
+    assert!(noted.contains(&interpreter.sha256) && noted.contains(before.sha256()), "{noted}");
+
+    // Who pins now needs to approve nothing that ran before.
+    let pinned = place.load_with(options(Trust::Pinned)).await;
+    assert_eq!(entry(&pinned, &file).state, State::Loaded);
+
+    // The same file on another library is another driver: loaded anew, and written down.
+    place.put("serves.so", &serving("0.1.1"));
+    drivers.refresh().await;
+    let after = get(&drivers, "one");
+    assert!(after.loaded_at() > before.loaded_at());
+    assert_eq!(after.interpreter().unwrap().version, "0.1.1");
+    assert_eq!(after.sha256(), before.sha256());
+    let noted = fs::read_to_string(&lock).unwrap();
+    assert!(noted.contains(&after.interpreter().unwrap().sha256), "{noted}");
+    drivers.refresh().await;
+    assert_eq!(get(&drivers, "one").loaded_at(), after.loaded_at(), "and only once");
+
+    // Pinned, a library that nobody approved serves nothing, and what it would serve says so.
+    place.put("serves.so", &serving("0.1.2"));
+    pinned.refresh().await;
+    assert_eq!(entry(&pinned, &library).state, State::Untrusted);
+    assert_eq!(get(&pinned, "one").interpreter().unwrap().version, "0.1.0");
+    let reason = entry(&pinned, &file).reason.unwrap();
+    assert!(reason.contains("not trusted") && reason.contains("serves on"), "{reason}");
+    let again = place.load_with(options(Trust::Pinned)).await;
+    assert_eq!(entry(&again, &file).state, State::Refused);
 }

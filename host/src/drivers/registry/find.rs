@@ -7,7 +7,7 @@ use semver::Version;
 
 use crate::{
     drivers::{
-        definition,
+        definition::{self, Definition, Interpreter},
         inspect::{Examined, examine},
         lock::{Lock, Trust},
         preflight::Image,
@@ -27,16 +27,21 @@ pub(super) struct Rival {
     pub(super) image: Arc<Image>,
     pub(super) id: DriverId,
     pub(super) manifest: Manifest,
-    /// The file's text, when it is not the library itself.
-    pub(super) definition: Option<Arc<str>>,
+    /// What the file says and who serves it, when it is not the library itself.
+    pub(super) definition: Option<Definition>,
     pub(super) is_bundled: bool,
 }
 
 impl Rival {
     /// Has the library of `interpreter` serve what is written in the file.
     fn served_by(mut self, interpreter: &Self) -> Option<Self> {
-        let text = String::from_utf8(Arc::into_inner(self.image)?.bytes).ok()?;
-        self.definition = Some(text.into());
+        let text = String::from_utf8(Arc::into_inner(self.image)?.bytes).ok()?.into();
+        let served_by = Interpreter {
+            id: interpreter.id.clone(),
+            version: interpreter.manifest.version.clone(),
+            sha256: interpreter.image.sha256.clone(),
+        };
+        self.definition = Some(Definition { text, interpreter: served_by });
         self.image = Arc::clone(&interpreter.image);
         Some(self)
     }

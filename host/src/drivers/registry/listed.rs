@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::drivers::handle::{Condition, Driver, Isolation};
+use crate::drivers::{
+    definition::Interpreter,
+    handle::{Condition, Driver, Isolation},
+};
 
 /// A file that was found, and what became of it.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
@@ -33,6 +36,9 @@ pub struct Listed {
     /// SHA-256 of the file in hex, when it could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The library that serves it, when it is loaded and not a library itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interpreter: Option<Interpreter>,
     /// When it was loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loaded_at: Option<Timestamp>,
@@ -79,6 +85,7 @@ impl Listed {
             isolation: None,
             reason: None,
             sha256: None,
+            interpreter: None,
             loaded_at: None,
         }
     }
@@ -88,5 +95,6 @@ impl Listed {
         (self.state, self.reason) = (State::Loaded, None);
         self.loaded_at = Some(driver.loaded_at());
         self.isolation = Some(driver.isolation());
+        self.interpreter = driver.interpreter().cloned();
     }
 }

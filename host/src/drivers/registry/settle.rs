@@ -15,8 +15,35 @@ use crate::{
     model::name::DriverId,
 };
 
-/// Files that were tried and cannot be loaded, by path and SHA-256, and why.
-pub(super) type Failures = BTreeMap<(PathBuf, String), String>;
+/// Files that were tried and cannot be loaded, and why.
+pub(super) type Failures = BTreeMap<Tried, String>;
+
+/// What of a file makes it worth another try when it changes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tried {
+    path: PathBuf,
+    sha256: String,
+    /// SHA-256 of the library that serves it, when it is none itself.
+    interpreter: Option<String>,
+}
+
+impl Tried {
+    fn of(rival: &Rival) -> Self {
+        let served = rival.definition.as_ref();
+        Self {
+            path: rival.entry.path.clone(),
+            sha256: rival.entry.sha256.clone().unwrap_or_default(),
+            interpreter: served.map(|it| it.interpreter.sha256.clone()),
+        }
+    }
+
+    /// Whether this is what `driver` was loaded from.
+    fn is_of(&self, driver: &Driver) -> bool {
+        let interpreter = driver.interpreter().map(|it| &it.sha256);
+        (driver.path(), driver.sha256()) == (&self.path, &self.sha256)
+            && interpreter == self.interpreter.as_ref()
+    }
+}
 
 /// All that decides about one id.
 pub(super) struct Case {
@@ -52,16 +79,15 @@ pub(super) async fn settle(
     for rival in rivals {
         let place = rival.place;
         let mut entry = rival.entry.clone();
-        let key = (entry.path.clone(), entry.sha256.clone().unwrap_or_default());
-        let is_current = |driver: &Driver| driver.path() == key.0 && driver.sha256() == key.1;
+        let tried = Tried::of(&rival);
         if let Some(driver) = &settled.driver {
             entry.reason = Some(taken(driver, &rival.manifest.version));
-        } else if let Some(driver) = current.as_ref().filter(|it| is_current(it) && !is_forced) {
+        } else if let Some(driver) = current.as_ref().filter(|it| tried.is_of(it) && !is_forced) {
             entry.serves(driver);
             settled.driver = Some(driver.clone());
-        } else if let Some(reason) = failures.get(&key).filter(|_| !is_forced) {
+        } else if let Some(reason) = failures.get(&tried).filter(|_| !is_forced) {
             entry.reason = Some(reason.clone());
-            settled.failures.insert(key, reason.clone());
+            settled.failures.insert(tried, reason.clone());
         } else {
             match load_one(rival, &options, Arc::clone(&services)).await {
                 Ok(driver) => {
@@ -71,7 +97,7 @@ pub(super) async fn settle(
                 Err(reason) => {
                     let reason = one_line(&reason);
                     entry.reason = Some(reason.clone());
-                    settled.failures.insert(key, reason);
+                    settled.failures.insert(tried, reason);
                 }
             }
         }
