@@ -13,6 +13,7 @@
 //! ```
 
 mod binary;
+pub mod descriptors;
 pub mod error;
 mod executable;
 mod files;

@@ -18,7 +18,7 @@ use rustix::process::{
 };
 
 use crate::{
-    keepers::{executable, proc, sys},
+    keepers::{descriptors, executable, proc, sys},
     model::run::RunSpec,
 };
 
@@ -39,6 +39,7 @@ pub(crate) fn spawn_keeper(exe: &Path, folder: &Path, lock: File) -> io::Result<
     let mut command = Command::new(exe);
     // No environment: a keeper outlives the host and must not hold the host's secrets.
     command.arg0("adit").arg("keeper").arg(folder).env_clear().process_group(0);
+    descriptors::restore(&mut command);
     command.stdin(Stdio::from(lock)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
 }
 
@@ -105,6 +106,7 @@ pub(crate) async fn spawn_question(
     command.args(args).current_dir(folder).process_group(0).env_clear();
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("TERM", "dumb").env("HOME", folder);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    descriptors::restore(&mut command);
     let mut command = tokio::process::Command::from(command);
     command.kill_on_drop(true);
     executable::start_async(|| command.spawn()).await

@@ -131,8 +131,8 @@ pub(crate) fn before_exec<F>(command: &mut Command, hook: F)
 where
     F: FnMut() -> io::Result<()> + Send + Sync + 'static,
 {
-    // SAFETY: the only caller passes a hook made of plain system calls, and the keeper has a
-    // single thread, so no lock is held by another one at the fork.
+    // SAFETY: the callers pass hooks made of plain system calls, which take no lock that another
+    // thread could hold at the fork and allocate nothing.
     unsafe { command.pre_exec(hook) };
 }
 

@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
+    keepers::descriptors,
     miners::Miners,
     model::{
         peer::{NodeRole, PublicKey},
@@ -281,18 +282,5 @@ async fn write_down(net: Arc<Net>) {
 /// Raises the limit of open files of this process: each worker of a controller and each subscriber of
 /// events has one, and the limit of most systems is 1,024. Returns the limit.
 pub fn raise_limit() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
-    match limit.current {
-        None => return u64::MAX,
-        Some(current) if current >= wanted => return current,
-        Some(_) => {}
-    }
-    let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "cannot raise the limit of open files");
-        return limit.current.unwrap_or(u64::MAX);
-    }
-    wanted
+    descriptors::raise(DESCRIPTORS)
 }
