@@ -3,6 +3,7 @@
 mod check;
 mod hiveos;
 mod new;
+mod plugin_api;
 
 mod files;
 

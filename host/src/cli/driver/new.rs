@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    cli::{Common, Error, show},
+    cli::{Common, Error, driver::plugin_api, show},
     model::name::DriverId,
 };
 
@@ -22,10 +22,13 @@ pub(in crate::cli) struct New {
     /// The folder to make; NAME-driver in this folder when absent
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
-    /// A folder with the crate adit-plugin-api, to use instead of the published one
+    /// A folder with the crate adit-plugin-api, to use instead of a copy inside the new crate
     #[arg(long, value_name = "FOLDER")]
     plugin_api: Option<PathBuf>,
 }
+
+/// The folder inside the new crate for its own copy of adit-plugin-api.
+const OWN_API: &str = "plugin-api";
 
 /// Path, text, and whether it is a program.
 const FILES: [(&str, &str, bool); 9] = [
@@ -43,23 +46,31 @@ const FILES: [(&str, &str, bool); 9] = [
 pub(super) fn run(common: &Common, command: &New) -> Result<(), Error> {
     let name = command.name.as_str();
     let folder = command.dir.clone().unwrap_or_else(|| PathBuf::from(format!("{name}-driver")));
-    let dependency = match &command.plugin_api {
-        None => format!("{:?}", adit_plugin_api::export::API),
-        Some(path) => format!("{{ path = {:?} }}", plugin_api(path)?.display().to_string()),
+    let api = match &command.plugin_api {
+        None => PathBuf::from(OWN_API),
+        Some(path) => existing_api(path)?,
     };
     if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
         let message = format!("{} is there and not empty: choose another --dir", folder.display());
         return Err(Error::message(message));
     }
-    let type_name = type_name(name);
-    let library = format!("{}_driver", name.replace('-', "_"));
+    let (package, keys) = package(name);
+    let library = package.replace('-', "_");
     for (path, text, is_program) in FILES {
         let text = text
             .replace("@NAME@", name)
-            .replace("@TYPE@", &type_name)
+            .replace("@TITLE@", &title(name))
+            .replace("@PACKAGE@", &package)
+            .replace("@KEYS@", &keys)
             .replace("@LIBRARY@", &library)
-            .replace("@PLUGIN_API@", &dependency);
+            .replace("@PLUGIN_API@", &format!("{:?}", api.display().to_string()));
         write(&folder.join(path), &text, is_program)?;
+    }
+    write(&folder.join("Cargo.lock"), &plugin_api::lock(&package), false)?;
+    if command.plugin_api.is_none() {
+        for (path, text) in plugin_api::files() {
+            write(&folder.join(OWN_API).join(path), &text, false)?;
+        }
     }
     if common.json {
         show::json(&json!({ "id": name, "folder": folder, "library": library }));
@@ -74,7 +85,7 @@ pub(super) fn run(common: &Common, command: &New) -> Result<(), Error> {
     Ok(())
 }
 
-fn plugin_api(path: &Path) -> Result<PathBuf, Error> {
+fn existing_api(path: &Path) -> Result<PathBuf, Error> {
     let wrong =
         |reason: String| Error::message(format!("--plugin-api {}: {reason}", path.display()));
     let whole = fs::canonicalize(path).map_err(|error| wrong(error.to_string()))?;
@@ -85,18 +96,22 @@ fn plugin_api(path: &Path) -> Result<PathBuf, Error> {
     Ok(whole)
 }
 
-/// `my-miner` as `MyMiner`; a name that begins with a digit gets a letter.
-fn type_name(name: &str) -> String {
+/// Name of the package, and what the driver's macro needs to be told besides: a package must not
+/// begin with a digit, an id may.
+fn package(id: &str) -> (String, String) {
+    if id.starts_with(|c: char| c.is_ascii_digit()) {
+        return (format!("m{id}-driver"), format!(", {{ id: {id:?} }}"));
+    }
+    (format!("{id}-driver"), String::new())
+}
+
+/// `my-miner` as people would write it.
+fn title(id: &str) -> String {
     let capital = |word: &str| {
         let mut letters = word.chars();
         letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
     };
-    let joined: String = name.split(['-', '.', '_']).filter_map(capital).collect();
-    if joined.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        joined
-    } else {
-        format!("M{joined}")
-    }
+    id.split('-').filter_map(capital).collect::<Vec<_>>().join(" ")
 }
 
 fn write(path: &Path, text: &str, is_program: bool) -> Result<(), Error> {
@@ -116,9 +131,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_has_a_name_that_rust_takes() {
-        for (name, expected) in [("my-miner", "MyMiner"), ("7z", "M7z"), ("x", "X")] {
-            assert_eq!(type_name(name), expected);
+    fn every_id_makes_a_package_that_cargo_takes() {
+        for (id, package_name, keys, shown) in [
+            ("my-miner", "my-miner-driver", "", "My Miner"),
+            ("7z", "m7z-driver", ", { id: \"7z\" }", "7z"),
+            ("x-", "x--driver", "", "X"),
+        ] {
+            let (made, told) = package(id);
+            assert_eq!((made.as_str(), told.as_str()), (package_name, keys));
+            assert_eq!(title(id), shown);
         }
     }
 }
