@@ -1,11 +1,8 @@
-//! A driver of somebody who has nothing but `adit` and the crate of the driver API: made, built,
-//! checked, dropped into the folder of a running host, replaced and taken away again.
+//! A driver of somebody who has nothing but `adit`, Rust and the page "Write a driver": made, built and
+//! checked with the page's own lines, dropped into the folder of a running host, replaced and taken
+//! away again.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
@@ -14,32 +11,41 @@ use crate::{
     host::{Host, build, is_alive, wait_for},
 };
 
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
+/// The first block in `language` of the page's section that begins with `heading`.
+fn block(heading: &str, language: &str) -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/write-a-driver.md");
+    let page = fs::read_to_string(page).unwrap();
+    let section = page.split("\n## ").find(|it| it.starts_with(heading)).unwrap();
+    let mark = format!("```{language}\n");
+    let text = section.split_once(&mark).and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    text.to_owned()
 }
 
-/// Builds the crate in `folder` without the network and returns the library. What this workspace
-/// was built from is not built again.
-fn compiled(folder: &Path) -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    // The versions that are on this machine, since this test was built with them.
-    fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    let build = build();
-    let is_release = build.file_name().unwrap() == "release";
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--offline", "--quiet"])
-        .args(is_release.then_some("--release"))
+/// Types `lines` into a shell in `folder`, where `adit` means `host`. Without the network: what was
+/// built this test from is on this machine, and is not built again.
+fn typed(host: &Host, folder: &Path, lines: &str) -> String {
+    let (build, cargo) = (build(), Path::new(env!("CARGO")).parent().unwrap().to_owned());
+    let path = std::env::var_os("PATH").unwrap();
+    let path = [build.clone(), cargo].into_iter().chain(std::env::split_paths(&path));
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-ec", lines])
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .env("PATH", std::env::join_paths(path).unwrap())
+        .env("XDG_DATA_HOME", host.folder.path().join("data"))
+        .env("ADIT_STATE_DIR", host.state())
+        .env("ADIT_CONFIG", host.settings())
+        .env("CARGO_NET_OFFLINE", "true")
         .env("CARGO_BUILD_BUILD_DIR", build.parent().unwrap())
-        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
-    let output = cargo.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let profile = if is_release { "release" } else { "debug" };
-    let name =
-        format!("{}nova_driver{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    folder.join("target").join(profile).join(name)
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
+        // Compiled in half the time; whether it is fast does not matter here.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+        .env_remove("CARGO_TARGET_DIR");
+    let output = shell.output().unwrap();
+    let [said, complaint] =
+        [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    assert!(output.status.success(), "{lines}\n{said}\n{complaint}");
+    said
 }
 
 fn replace(file: &Path, from: &str, to: &str) {
@@ -51,7 +57,7 @@ fn replace(file: &Path, from: &str, to: &str) {
 /// The files of the driver as the host lists them, each with its version and state.
 fn listed(host: &Host) -> Vec<(Value, Value)> {
     let all = host.get("/drivers");
-    let ours = all.as_array().unwrap().iter().filter(|it| it["id"] == "nova");
+    let ours = all.as_array().unwrap().iter().filter(|it| it["id"] == "my-miner");
     ours.map(|it| (it["version"].clone(), it["state"].clone())).collect()
 }
 
@@ -64,25 +70,25 @@ fn hashrate(host: &Host) -> Option<f64> {
 #[test]
 fn a_driver_of_somebody_else_comes_to_a_running_host_changes_and_goes() {
     let outside = tempfile::tempdir().unwrap();
-    let folder = outside.path().join("nova-driver");
-    let program = folder.join("fake-miner");
-    let host = host_with(&format!("[programs]\nnova = {:?}\n", path(&program)));
-    let api = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-api");
-    host.run_json(&["driver", "new", "nova", "--dir", path(&folder), "--plugin-api", path(&api)]);
-    let library = compiled(&folder);
-    let golden = folder.join("golden");
-    let report = host.run_json(&["driver", "check", path(&library), "--golden", path(&golden)]);
-    assert_eq!((&report["passed"], &report["id"]), (&json!(true), &json!("nova")), "{report}");
+    let folder = outside.path().join("my-miner-driver");
+    let settings = block("3. ", "toml");
+    let settings = settings.replace("/path/of", outside.path().to_str().unwrap());
+    let host = host_with(&settings);
 
-    // Dropped as a file manager would: under its own name, and whole at once.
+    let lines = format!("{}{}", block("1. ", "sh"), block("2. ", "sh"));
+    let said = typed(&host, outside.path(), &lines);
+    assert!(said.contains("test result: ok. 2 passed"), "{said}");
+    assert!(said.contains(" 0 failed, ") && !said.contains("FAILED"), "{said}");
+
     let drivers = host.state().join("drivers");
-    let (part, dropped) = (drivers.join(".nova.so"), drivers.join(library.file_name().unwrap()));
-    fs::create_dir_all(&drivers).unwrap();
-    fs::copy(&library, &part).unwrap();
-    fs::rename(&part, &dropped).unwrap();
+    let lines = block("3. ", "sh").replace("~/.local/share/adit", host.state().to_str().unwrap());
+    let (drop, mine) = lines.split_once("adit driver list\n").unwrap();
+    typed(&host, &folder, drop);
     wait_for("the driver", || (listed(&host) == [(json!("0.1.0"), json!("loaded"))]).then_some(()));
-    let config = json!({ "pool": "pool.example:3333", "wallet": "4WALLET" });
-    host.ok("POST", "/miners", &json!({ "name": "rig-1", "type": "nova", "config": config }));
+    // Without an end of its own.
+    let said = typed(&host, &folder, &mine.replace("logs -f", "logs"));
+    assert!(said.contains("rig-1") && said.contains("my-miner"), "{said}");
+    let dropped = drivers.join("libmy_miner_driver.so");
     let first = wait_for("its miner's figures", || hashrate(&host));
     assert!((1000.0..1051.0).contains(&first), "{first}");
     let running = host.program("rig-1");
@@ -95,7 +101,9 @@ fn a_driver_of_somebody_else_comes_to_a_running_host_changes_and_goes() {
         read,
         &read.replace("hashrate }", "hashrate: hashrate + 1e6 }"),
     );
-    let added = host.run_json(&["driver", "add", path(&compiled(&folder))]);
+    typed(&host, &folder, "cargo build --release --quiet");
+    let newer = folder.join("target/release").join(dropped.file_name().unwrap());
+    let added = host.run_json(&["driver", "add", newer.to_str().unwrap()]);
     assert_eq!(added["driver"]["version"], "0.2.0", "{added}");
     wait_for("figures as the newer one reads them", || hashrate(&host).filter(|it| *it > 1e6));
     let mut both = listed(&host);
@@ -104,7 +112,7 @@ fn a_driver_of_somebody_else_comes_to_a_running_host_changes_and_goes() {
     assert_eq!(both, expected);
 
     // Without the newer file the older one serves again, and without that one nothing does.
-    host.run_json(&["driver", "remove", "nova"]);
+    host.run_json(&["driver", "remove", "my-miner"]);
     wait_for("figures as the older one reads them", || hashrate(&host).filter(|it| *it < 1e6));
     fs::remove_file(&dropped).unwrap();
     let miner = wait_for("a miner without a driver", || {

@@ -134,13 +134,17 @@ fn a_new_driver_is_a_complete_crate_and_replaces_nothing() {
     assert!(text.contains("adit driver check target/release/libmy_miner_driver.so"), "{text}");
     for (file, part) in [
         ("Cargo.toml", "name = \"my-miner-driver\""),
-        ("src/lib.rs", "export_driver!(MyMiner);"),
+        ("src/lib.rs", "export_driver!(Driver);"),
+        ("src/lib.rs", "name: \"My Miner\""),
         ("README.md", "libmy_miner_driver.so"),
         ("golden/mining.json", "\"expect\""),
     ] {
         let text = fs::read_to_string(Path::new(folder).join(file)).unwrap();
         assert!(text.contains(part) && !text.contains("@NAME@"), "{file}: {text}");
     }
+    let manifest = fs::read_to_string(Path::new(folder).join("Cargo.toml")).unwrap();
+    assert!(manifest.contains(&format!("{:?}", fs::canonicalize(&api).unwrap())), "{manifest}");
+    assert!(!Path::new(folder).join("plugin-api").exists(), "it uses the one elsewhere");
     let (code, _, error) = run(&host, &new);
     assert_eq!(code, 1);
     assert!(error.contains("not empty"), "{error}");
