@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::host::{Host, wait_for};
+use crate::host::{Host, built, wait_for};
 
 /// A made-up package whose manifest would leave `trace` behind where a shell reads it.
 fn package(host: &Host, trace: &Path) -> PathBuf {
@@ -51,6 +51,7 @@ fn a_package_becomes_a_driver_with_an_installed_program() {
     let (package, made) = (package.to_str().unwrap(), folder.to_str().unwrap());
     let answer = host.run_json(&["driver", "import-hiveos", package, "--dir", made]);
     assert_eq!(answer["id"], "nova", "{answer}");
+    assert!(answer["fixedPort"].as_str().unwrap().contains("--api-port"), "{answer}");
     let [driver, archive] = [&answer["driver"], &answer["program"]["archive"]];
     let [driver, archive] = [driver, archive].map(|it| it.as_str().unwrap().to_owned());
     let report = host.run_json(&["driver", "check", &driver]);
@@ -83,6 +84,58 @@ fn a_package_becomes_a_driver_with_an_installed_program() {
     host.wait_for_phase("rig-1", "stopped");
 }
 
+/// A package around the simulated miner, which is told the port that the package always uses.
+fn package_with_api(host: &Host) -> PathBuf {
+    let folder = host.folder.path().join("simhive");
+    fs::create_dir(&folder).unwrap();
+    for (name, text) in [
+        ("h-manifest.conf", "CUSTOM_NAME=simhive\nCUSTOM_VERSION=1.0.0\nWEB_PORT=4067\n"),
+        (
+            "h-run.sh",
+            "cd `dirname $0`\n. h-manifest.conf\nexec ./sim-miner --preparing-ms 0 \
+             --hashrate $CUSTOM_USER_CONFIG --api-port $WEB_PORT\n",
+        ),
+        (
+            "h-stats.sh",
+            "exec 3<>/dev/tcp/127.0.0.1/4067\nprintf 'GET /stats HTTP/1.1\\r\\n\\r\\n' >&3\n\
+             reply=$(cat <&3 | tr -d ' \\r\\n')\nhs=${reply#*\\\"10s\\\":}\nhs=${hs%%[,\\}]*}\n\
+             khs=$((${hs%.*} / 1000))\nstats='{\"ar\":[1,0]}'\n",
+        ),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    fs::copy(built("sim-miner"), folder.join("sim-miner")).unwrap();
+    folder
+}
+
+#[test]
+fn two_miners_of_a_package_that_always_uses_one_port_have_one_each() {
+    let mut host = Host::absent();
+    let package = package_with_api(&host);
+    let folder = host.folder.path().join("made");
+    let (package, made) = (package.to_str().unwrap(), folder.to_str().unwrap());
+    let answer = host.run_json(&["driver", "import-hiveos", package, "--dir", made]);
+    assert_eq!((&answer["apiPort"], &answer["fixedPort"]), (&json!(4067), &json!(null)));
+    host.up(&[]);
+    host.run_json(&["driver", "add", answer["driver"].as_str().unwrap()]);
+    let archive = answer["program"]["archive"].as_str().unwrap();
+    let done = host.run(&["install", "simhive", "--from", archive]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let speeds = [("rig-1", 9_000_000), ("rig-2", 40_000)];
+    for (name, speed) in speeds {
+        let config =
+            json!({ "url": "pool.example:3333", "wallet": "4WALLET", "extra": speed.to_string() });
+        host.ok("POST", "/miners", &json!({ "name": name, "type": "simhive", "config": config }));
+    }
+    for (name, speed) in speeds {
+        let hashrate = wait_for("its own figures", || {
+            host.miner(name)["stats"]["hashrate"].as_f64().filter(|it| *it > 0.0)
+        });
+        let share = hashrate / f64::from(speed);
+        assert!((0.5..1.5).contains(&share), "{name}: {hashrate}");
+    }
+}
+
 #[test]
 fn what_is_no_package_is_refused_and_leaves_nothing() {
     let host = Host::absent();
@@ -96,6 +149,8 @@ fn what_is_no_package_is_refused_and_leaves_nothing() {
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
+    let told = import(&["--api-port", "4067"]);
+    assert!(told.contains("tells the miner to listen at 4067"), "{told}");
     let told = import(&["--template", "%ZWAL%"]);
     assert!(told.contains("%ZWAL% has no meaning here"), "{told}");
     let manifest = package.join("h-manifest.conf");

@@ -4,6 +4,8 @@
 //! and ask the miner. Here the manifest is read as text: what a shell would have to compute is
 //! refused. The scripts are packed up again beside a program that runs them.
 
+mod port;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -12,6 +14,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
+pub use port::ApiPort;
 use tar::{Builder, EntryType, Header};
 
 use crate::releases::{Limits, download::hash_file, unpack::unpack};
@@ -33,6 +36,8 @@ pub struct Package {
     pub name: String,
     /// Its `CUSTOM_VERSION`.
     pub version: String,
+    /// Where its miner can be asked.
+    pub api_port: ApiPort,
     /// Where its files are.
     folder: PathBuf,
 }
@@ -48,11 +53,12 @@ pub struct Packed {
 
 impl Package {
     /// Reads the `.tar.gz`, or the folder, at `path`. `work` is an empty folder that is there for
-    /// as long as the package is used.
+    /// as long as the package is used; `api_port` the port of the miner's API, if the operator names
+    /// one.
     ///
     /// # Errors
     /// A sentence that says what is wrong with it and what to do.
-    pub fn open(path: &Path, work: &Path) -> Result<Self, String> {
+    pub fn open(path: &Path, work: &Path, api_port: Option<u16>) -> Result<Self, String> {
         let wrong = |reason: String| format!("{}: {reason}", path.display());
         let folder = if path.is_dir() {
             path.to_owned()
@@ -87,7 +93,8 @@ impl Package {
             None => Err(wrong(format!("{MANIFEST} has no {name}"))),
         };
         let (name, version) = (value("CUSTOM_NAME")?, value("CUSTOM_VERSION")?);
-        Ok(Self { name, version, folder })
+        let api_port = ApiPort::find(&folder, &values, api_port).map_err(wrong)?;
+        Ok(Self { name, version, api_port, folder })
     }
 
     /// Packs `program`, called `adit-run`, and the package in the folder `package` beside it.
@@ -280,7 +287,7 @@ mod tests {
     #[test]
     fn a_package_is_packed_the_same_each_time() {
         let (root, folder) = package("CUSTOM_NAME=nova\nCUSTOM_VERSION=1.2\n");
-        let read = Package::open(&folder, root.path()).unwrap();
+        let read = Package::open(&folder, root.path(), None).unwrap();
         assert_eq!((read.name.as_str(), read.version.as_str()), ("nova", "1.2"));
         let [one, two] = ["one", "two"]
             .map(|it| read.pack("#!/bin/sh\n", &root.path().join(format!("{it}.tar.gz"))).unwrap());
@@ -290,7 +297,7 @@ mod tests {
         assert!(is_executable(&into.join("adit-run")));
         assert!(is_executable(&into.join("package/h-run.sh")));
         // The archive is no package; the folder inside it is.
-        let again = Package::open(&into, root.path()).unwrap();
+        let again = Package::open(&into, root.path(), None).unwrap();
         assert_eq!(again.name, "nova");
     }
 
@@ -305,16 +312,16 @@ mod tests {
             ("CUSTOM_NAME=a/b\nCUSTOM_VERSION=1\n", "CUSTOM_NAME is \"a/b\""),
         ] {
             let (root, folder) = package(manifest);
-            let error = Package::open(&folder, root.path()).unwrap_err();
+            let error = Package::open(&folder, root.path(), None).unwrap_err();
             assert!(error.contains(told), "{error}");
         }
         let (root, folder) = package("CUSTOM_NAME=a\nCUSTOM_VERSION=1\n");
         std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap();
-        let read = Package::open(&folder, root.path()).unwrap();
+        let read = Package::open(&folder, root.path(), None).unwrap();
         let error = read.pack("x", &root.path().join("a.tar.gz")).unwrap_err();
         assert!(error.contains("neither a file nor a folder"), "{error}");
         fs::remove_file(folder.join("h-stats.sh")).unwrap();
-        let error = Package::open(&folder, root.path()).unwrap_err();
+        let error = Package::open(&folder, root.path(), None).unwrap_err();
         assert!(error.contains("there is no h-stats.sh"), "{error}");
     }
 }

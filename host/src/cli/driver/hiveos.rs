@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     cli::{Common, Error, show},
     model::name::DriverId,
-    releases::hiveos::Package,
+    releases::hiveos::{ApiPort, Package},
 };
 
 #[derive(Args)]
@@ -27,6 +27,10 @@ pub(in crate::cli) struct Import {
     /// What the miner logs in with, with the placeholders of HiveOS
     #[arg(long, default_value = "%WAL%.%WORKER_NAME%")]
     template: String,
+    /// Port of the miner's own API in the package's scripts, in whose place each run gets a free
+    /// one; what a variable called …PORT in h-manifest.conf says when absent
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    api_port: Option<u16>,
 }
 
 /// A placeholder of HiveOS, and ours.
@@ -39,10 +43,10 @@ const PLACEHOLDERS: [(&str, &str); 5] = [
 ];
 
 pub(super) fn run(common: &Common, command: Import) -> Result<(), Error> {
-    let Import { package, id, dir, template } = command;
+    let Import { package, id, dir, template, api_port } = command;
     let template = translated(&template).map_err(Error::message)?;
     let work = super::check::Scratch::new()?;
-    let read = Package::open(&package, work.path()).map_err(Error::message)?;
+    let read = Package::open(&package, work.path(), api_port).map_err(Error::message)?;
     let id = match id {
         Some(id) => id,
         None => DriverId::new(plain_id(&read.name)).map_err(|_| {
@@ -59,6 +63,10 @@ pub(super) fn run(common: &Common, command: Import) -> Result<(), Error> {
     };
     fs::create_dir_all(&folder).map_err(|error| wrong(&folder, error))?;
     let archive = format!("{id}-{}.tar.gz", read.version);
+    let (api_port, fixed) = match &read.api_port {
+        ApiPort::Told(port) => (Some(*port), None),
+        ApiPort::Fixed(reason) => (None, Some(reason)),
+    };
     let filled = |text: &str, sha256: &str| {
         let target = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
         text.replace("@ID@", id.as_str())
@@ -67,6 +75,7 @@ pub(super) fn run(common: &Common, command: Import) -> Result<(), Error> {
             .replace("@ARCHIVE@", &archive)
             .replace("@SHA256@", sha256)
             .replace("@TARGET@", &target)
+            .replace("@API_PORT@", &api_port.map(|it| it.to_string()).unwrap_or_default())
             .replace("@TEMPLATE@", &toml::Value::from(template.clone()).to_string())
     };
     let program = filled(include_str!("template/hiveos/adit-run.sh"), "");
@@ -76,7 +85,10 @@ pub(super) fn run(common: &Common, command: Import) -> Result<(), Error> {
     fs::write(&driver, text).map_err(|error| wrong(&driver, error))?;
     if common.json {
         let program = json!({ "archive": packed.path, "sha256": packed.sha256 });
-        show::json(&json!({ "id": id, "driver": driver, "program": program }));
+        show::json(&json!({
+            "id": id, "driver": driver, "program": program,
+            "apiPort": api_port, "fixedPort": fixed,
+        }));
         return Ok(());
     }
     let shown = |path: &Path| show::plain(&path.display().to_string());
@@ -85,6 +97,13 @@ pub(super) fn run(common: &Common, command: Import) -> Result<(), Error> {
     println!("    adit driver add {}", shown(&driver));
     println!("    adit install {id} --from {}", shown(&packed.path));
     println!("    adit miner start rig-1 --type {id} --set url=… --set wallet=…");
+    match (api_port, fixed) {
+        (Some(port), _) => println!("\nEach run has a free port where the package says {port}."),
+        (None, Some(reason)) => {
+            println!("\nTwo miners of it at once may want one port: {}.", show::plain(reason));
+        }
+        (None, None) => {}
+    }
     Ok(())
 }
 

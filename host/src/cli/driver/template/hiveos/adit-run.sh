@@ -18,6 +18,16 @@ for file in "$work"/*.sh "$work"/*.conf; do
     sed -i "s#/hive/miners/custom/$name#$work#g; s#/var/log/miner#$work/log#g" "$file"
 done
 cd "$work" || fail "cannot enter $work"
+
+# A free port where the package has the same one for every run of the miner.
+api_port='@API_PORT@'
+if [ -n "$api_port" ] && [ -n "${ADIT_API_PORT:-}" ]; then
+    number="s/(^|[^0-9.])$api_port([^0-9.]|\$)/\\1$ADIT_API_PORT\\2/g"
+    # Twice: what stands between two of them belongs to the first.
+    find . -type f -size -2048 \( -name '*.sh' -o -name '*.conf' -o -name '*.json' -o -name '*.ini' \
+        -o -name '*.cfg' -o -name '*.toml' -o -name '*.yaml' -o -name '*.yml' \) \
+        -exec sed -E -i -e "$number" -e "$number" {} + || fail "cannot give the miner its port"
+fi
 export CUSTOM_URL CUSTOM_TEMPLATE CUSTOM_PASS CUSTOM_ALGO CUSTOM_USER_CONFIG WORKER_NAME
 export CUSTOM_MINER=$name MINER_DIR=$work
 
