@@ -18,6 +18,7 @@ mod profile;
 mod program;
 mod raw;
 mod remote;
+mod remote_write;
 mod show;
 mod tls;
 mod token;
@@ -134,6 +135,8 @@ enum Command {
     /// See who is told of events, and try it
     #[command(subcommand)]
     Webhook(webhook::Webhook),
+    /// Show how the push of all figures to a remote store goes
+    RemoteWrite,
     /// See what the watchdog found and did
     Incidents(watchdog::Incidents),
     /// Tell the watchdog about a miner
@@ -209,6 +212,7 @@ pub fn main() -> ExitCode {
         Command::Node(command) => block_on(node::run(&cli.common, command)),
         Command::Peer(command) => block_on(peer::run(&cli.common, command)),
         Command::Remote(command) => block_on(remote::run(&cli.common, command)),
+        Command::RemoteWrite => block_on(remote_write::run(&cli.common)),
         Command::Token(command) => block_on(token::run(&cli.common, command)),
         Command::Webhook(command) => block_on(webhook::run(&cli.common, command)),
         Command::Incidents(which) => block_on(watchdog::incidents(&cli.common, which)),

@@ -5,6 +5,7 @@ mod lifecycle;
 mod output;
 mod profiles;
 mod remote;
+mod seeing;
 mod twins;
 
 use std::process::Output;

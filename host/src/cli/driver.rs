@@ -4,6 +4,7 @@ mod check;
 mod hiveos;
 mod new;
 mod plugin_api;
+mod see;
 
 mod files;
 
@@ -25,6 +26,11 @@ use crate::{
 pub(super) enum Driver {
     /// List the drivers that the host found, and why some were refused
     List,
+    /// Show a driver that is loaded: how it does, and what its process is held to
+    Show {
+        /// The driver's id
+        id: String,
+    },
     /// Copy a driver file into the host's folder, where a running host finds it at once
     Add {
         /// The library, or the file written in TOML
@@ -64,6 +70,7 @@ pub(super) enum Driver {
 pub(super) async fn run(common: &Common, command: Driver) -> Result<(), Error> {
     match command {
         Driver::List => list(common).await,
+        Driver::Show { id } => see::show(common, &id).await,
         Driver::Add { file } => files::add(common, &file).await,
         Driver::Remove { id } => files::remove(common, &id).await,
         Driver::Clear { id } => clear(common, &id).await,

@@ -1,6 +1,7 @@
 //! `adit history`: what was.
 
 mod chart;
+mod totals;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -19,10 +20,15 @@ use crate::{
 pub(super) enum History {
     /// Tell whether figures are kept, and how far they are written
     Status,
-    /// List the miners that the history has
-    Miners,
+    /// List the miners that the history has, or tell of one
+    Miners {
+        /// The miner
+        name: Option<String>,
+    },
     /// Draw a chart of a miner
     Show(Show),
+    /// List what there are totals of, or draw a chart of one
+    Totals(totals::Totals),
     /// List what happened, newest first
     Events(Events),
 }
@@ -68,7 +74,16 @@ pub(super) async fn run(common: &Common, command: History) -> Result<(), Error> 
                 print_status(&status);
             }
         }
-        History::Miners => {
+        History::Miners { name: Some(name) } => {
+            let path = format!("/history/miners/{}", segment(&name));
+            let miner: HashrateStats = client.get(&path).await?;
+            if common.json {
+                show::json(&miner);
+            } else {
+                print_miners(vec![miner]);
+            }
+        }
+        History::Miners { name: None } => {
             let miners: Vec<HashrateStats> = client.get("/history/miners").await?;
             if common.json {
                 show::json(&miners);
@@ -77,6 +92,7 @@ pub(super) async fn run(common: &Common, command: History) -> Result<(), Error> 
             }
         }
         History::Show(what) => show(common, &client, &what).await?,
+        History::Totals(what) => totals::run(common, &client, &what).await?,
         History::Events(what) => events(common, &client, what).await?,
     }
     Ok(())

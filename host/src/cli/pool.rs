@@ -19,6 +19,11 @@ use crate::{
 pub(super) enum Pool {
     /// List the pools
     List,
+    /// Show a pool, without its password
+    Show {
+        /// Its name
+        name: String,
+    },
     /// Save a new pool
     Create {
         /// Its name
@@ -98,6 +103,7 @@ pub(super) async fn run(common: &Common, command: Pool) -> Result<(), Error> {
     let client = Client::find(common)?;
     match command {
         Pool::List => list(common, &client).await,
+        Pool::Show { name } => show_one(common, &client, &name).await,
         Pool::Create { name, address, fields } => {
             let mut body = json!({ "name": name, "url": address });
             fields.write(&mut body)?;
@@ -147,5 +153,29 @@ async fn list(common: &Common, client: &Client) -> Result<(), Error> {
         })
         .collect();
     show::table(["NAME", "COIN", "URL", "TLS", "USER", "WALLET", "PASSWORD"], &rows);
+    Ok(())
+}
+
+async fn show_one(common: &Common, client: &Client, name: &str) -> Result<(), Error> {
+    let view: PoolView = client.get(&format!("/pools/{}", segment(name))).await?;
+    if common.json {
+        show::json(&view);
+        return Ok(());
+    }
+    let PoolView { pool, password_set, created_at_ms, updated_at_ms } = view;
+    let user = pool.user_template().to_owned();
+    let yes = |is: bool| Some(if is { "yes" } else { "no" }.to_owned());
+    show::facts(&[
+        ("name", Some(pool.name.to_string())),
+        ("coin", pool.coin),
+        ("url", Some(pool.url)),
+        ("TLS", yes(pool.tls)),
+        ("certificate", pool.tls_fingerprint),
+        ("user", Some(user)),
+        ("wallet", pool.wallet.map(|it| it.to_string())),
+        ("password", yes(password_set)),
+        ("made", Some(show::time(Some(created_at_ms)))),
+        ("changed", Some(show::time(Some(updated_at_ms)))),
+    ]);
     Ok(())
 }

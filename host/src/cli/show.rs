@@ -48,6 +48,15 @@ pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
     }
 }
 
+/// Prints one line for each fact that is there, its name before it, values aligned.
+pub(super) fn facts(facts: &[(&str, Option<String>)]) {
+    let there = || facts.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?)));
+    let width = there().map(|(name, _)| name.width()).max().unwrap_or(0);
+    for (name, value) in there() {
+        println!("{name:<width$}  {}", plain(value));
+    }
+}
+
 /// Whether standard output is a terminal that wants colours.
 pub(super) fn colours() -> bool {
     use std::io::IsTerminal;

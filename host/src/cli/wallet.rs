@@ -16,6 +16,11 @@ use crate::{
 pub(super) enum Wallet {
     /// List the wallets
     List,
+    /// Show a wallet
+    Show {
+        /// Its name
+        name: String,
+    },
     /// Save a new wallet
     Create {
         /// Its name, such as xmr
@@ -48,6 +53,7 @@ pub(super) async fn run(common: &Common, command: Wallet) -> Result<(), Error> {
     let client = Client::find(common)?;
     match command {
         Wallet::List => list(common, &client).await,
+        Wallet::Show { name } => show_one(common, &client, &name).await,
         Wallet::Create { name, address, coin } => {
             let body = json!({ "name": name, "address": address, "coin": coin });
             let view: WalletView = client.post_json("/wallets", &body).await?;
@@ -89,6 +95,22 @@ async fn list(common: &Common, client: &Client) -> Result<(), Error> {
         })
         .collect();
     show::table(["NAME", "COIN", "ADDRESS"], &rows);
+    Ok(())
+}
+
+async fn show_one(common: &Common, client: &Client, name: &str) -> Result<(), Error> {
+    let view: WalletView = client.get(&format!("/wallets/{}", segment(name))).await?;
+    if common.json {
+        show::json(&view);
+        return Ok(());
+    }
+    show::facts(&[
+        ("name", Some(view.wallet.name.to_string())),
+        ("coin", view.wallet.coin),
+        ("address", Some(view.wallet.address)),
+        ("made", Some(show::time(Some(view.created_at_ms)))),
+        ("changed", Some(show::time(Some(view.updated_at_ms)))),
+    ]);
     Ok(())
 }
 

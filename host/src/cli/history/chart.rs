@@ -1,6 +1,7 @@
 //! Charts on the terminal.
 
 use clap::Args;
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::{
@@ -17,22 +18,25 @@ const WIDTH: u32 = 72;
 const HEIGHT: usize = 10;
 /// Points that are asked for when the answer is JSON and nobody says how many.
 const POINTS: u32 = 1_000;
+/// How long before its end a chart begins when nobody says.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a chart shows.
 #[derive(Args)]
 pub(super) struct Chart {
     /// Its beginning: a time such as 2026-01-31T18:00:00Z, or how long ago, such as 90m, 24h, 7d
-    #[arg(long, default_value = "24h")]
-    since: When,
+    /// [default: 24h]
+    #[arg(long)]
+    since: Option<When>,
     /// Its end; now when left out
     #[arg(long)]
     until: Option<When>,
     /// Points at most
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     points: Option<u32>,
-    /// hashrate, accepted, rejected, temperature, power or phase
-    #[arg(long, default_value = "hashrate")]
-    metric: Metric,
+    /// hashrate, accepted, rejected, temperature, power or phase [default: hashrate]
+    #[arg(long)]
+    metric: Option<Metric>,
 }
 
 /// A moment.
@@ -40,6 +44,12 @@ pub(super) struct Chart {
 pub(super) struct When(pub(super) jiff::Timestamp);
 
 impl Chart {
+    /// Whether the command line says anything of it.
+    pub(super) fn is_asked_for(&self) -> bool {
+        let Self { since, until, points, metric } = self;
+        since.is_some() || until.is_some() || points.is_some() || metric.is_some()
+    }
+
     /// Prints the chart of `subject` that the route `place` answers with. `more` are further
     /// parameters of it, each behind a `&`.
     pub(super) async fn print(
@@ -49,9 +59,11 @@ impl Chart {
         subject: &str,
         (place, more): (&str, &str),
     ) -> Result<(), Error> {
-        let Self { since: When(since), until, points, metric } = self;
-        let until = until.map_or_else(jiff::Timestamp::now, |it| it.0);
-        let points = points.unwrap_or(if common.json { POINTS } else { WIDTH });
+        let until = self.until.map_or_else(jiff::Timestamp::now, |it| it.0);
+        let since =
+            self.since.map_or_else(|| until.saturating_sub(DAY).unwrap_or(until), |it| it.0);
+        let metric = self.metric.unwrap_or_default();
+        let points = self.points.unwrap_or(if common.json { POINTS } else { WIDTH });
         let path = format!(
             "{place}?since={since}&until={until}&points={points}&metric={}{more}",
             metric.as_str()
@@ -59,7 +71,7 @@ impl Chart {
         if common.json {
             let answer: Value = client.get(&path).await?;
             show::json(&answer);
-        } else if *metric == Metric::Phase {
+        } else if metric == Metric::Phase {
             let points: Vec<PhasePoint> = client.get(&path).await?;
             let row = |it: PhasePoint| {
                 let phase = serde_json::to_value(it.phase).unwrap_or_default();
@@ -72,8 +84,8 @@ impl Chart {
                 println!("nothing is known of {} in this time", show::plain(subject));
                 return Ok(());
             }
-            let columns = columns(&points, *since, until, WIDTH as usize);
-            for line in lines(&columns, |value| label(*metric, value)) {
+            let columns = columns(&points, since, until, WIDTH as usize);
+            for line in lines(&columns, |value| label(metric, value)) {
                 println!("{line}");
             }
             println!("{:>14}  {since}  {until}", "");
