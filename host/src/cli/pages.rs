@@ -37,24 +37,25 @@ pub(super) fn completions(which: &Completions) -> Result<(), Error> {
 pub(super) fn man(man: &Man) -> Result<(), Error> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
-    let count = write(&man.dir, &command, "adit").map_err(|error| {
+    let count = write(&man.dir, &command, &["adit"]).map_err(|error| {
         Error::message(format!("cannot write to {}: {error}", man.dir.display()))
     })?;
     println!("{count} pages in {}", man.dir.display());
     Ok(())
 }
 
-/// Writes the page `name` and those of what is below it; returns how many.
-fn write(dir: &Path, command: &clap::Command, name: &str) -> std::io::Result<usize> {
+/// Writes the page of the command that `words` call and those of what is below it; returns how many.
+fn write(dir: &Path, command: &clap::Command, words: &[&str]) -> std::io::Result<usize> {
     fs::create_dir_all(dir)?;
     let mut page = Vec::new();
-    let shown: &'static str = name.to_owned().leak();
-    clap_mangen::Man::new(command.clone().name(shown).bin_name(name.replace('-', " ")))
+    let name = words.join("-");
+    let shown: &'static str = name.clone().leak();
+    clap_mangen::Man::new(command.clone().name(shown).bin_name(words.join(" ")))
         .render(&mut page)?;
     fs::write(dir.join(format!("{name}.1")), page)?;
     let mut count = 1;
     for below in command.get_subcommands().filter(|it| !it.is_hide_set()) {
-        count += write(dir, below, &format!("{name}-{}", below.get_name()))?;
+        count += write(dir, below, &[words, &[below.get_name()]].concat())?;
     }
     Ok(count)
 }

@@ -205,6 +205,9 @@ fn shells_and_manuals_know_the_commands() {
         "{}",
         page("adit-miner-start.1")
     );
+    // A dash in a command's name is no blank.
+    let push = page("adit-remote-write.1");
+    assert!(push.contains("adit remote\\-write"), "{push}");
     assert!(!folder.join("adit-keeper.1").exists());
     let help = said(&host, &["--help"]);
     assert!(help.contains("Exit codes:\n  0  done"), "{help}");
