@@ -22,6 +22,7 @@ mod remote_write;
 mod show;
 mod tls;
 mod token;
+mod top;
 mod up;
 mod wallet;
 mod watchdog;
@@ -61,7 +62,7 @@ struct Cli {
 }
 
 /// What every command takes.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Common {
     /// Folder of the host's state [default: $XDG_DATA_HOME/adit]
     #[arg(long, global = true, value_name = "DIR", env = "ADIT_STATE_DIR")]
@@ -93,6 +94,8 @@ enum Command {
     /// Start, stop and watch miners
     #[command(subcommand)]
     Miner(miner::Miner),
+    /// Watch the miners on the terminal, live, and pause, restart or stop them
+    Top,
     /// See what was: charts and events
     #[command(subcommand)]
     History(history::History),
@@ -198,6 +201,7 @@ pub fn main() -> ExitCode {
         Command::Info => block_on(doctor::info(&cli.common)),
         Command::Update => block_on(doctor::update(&cli.common)),
         Command::Miner(command) => block_on(miner::run(&cli.common, command)),
+        Command::Top => block_on(top::run(&cli.common)),
         Command::History(command) => block_on(history::run(&cli.common, command)),
         Command::Profile(command) => block_on(profile::run(&cli.common, command)),
         Command::Wallet(command) => block_on(wallet::run(&cli.common, command)),

@@ -6,6 +6,7 @@ mod output;
 mod profiles;
 mod remote;
 mod seeing;
+mod top;
 mod twins;
 
 use std::process::Output;

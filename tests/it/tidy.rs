@@ -35,6 +35,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("snow::", "node"),
     ("x25519_dalek::", "node"),
     ("clap::", "cli"),
+    ("ratatui::", "cli/top"),
     ("libc::", "keepers"),
     ("process::Command", "keepers"),
 ];

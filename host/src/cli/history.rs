@@ -1,6 +1,6 @@
 //! `adit history`: what was.
 
-mod chart;
+pub(super) mod chart;
 mod totals;
 
 use clap::{Args, Subcommand};

@@ -130,7 +130,11 @@ pub(super) fn time(at_ms: Option<i64>) -> String {
 
 /// The time since a moment in Unix milliseconds, such as `2h 05m`.
 pub(super) fn since(at_ms: i64) -> String {
-    let seconds = (jiff::Timestamp::now().as_millisecond() - at_ms).max(0) / 1000;
+    duration((jiff::Timestamp::now().as_millisecond() - at_ms).max(0) / 1000)
+}
+
+/// So many seconds, such as `2h 05m`.
+pub(super) fn duration(seconds: i64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),

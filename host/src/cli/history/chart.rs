@@ -16,6 +16,8 @@ use crate::{
 const WIDTH: u32 = 72;
 /// Height of a chart, in lines.
 const HEIGHT: usize = 10;
+/// Columns that the scale of a chart takes.
+pub(in crate::cli) const SCALE: usize = 16;
 /// Points that are asked for when the answer is JSON and nobody says how many.
 const POINTS: u32 = 1_000;
 /// How long before its end a chart begins when nobody says.
@@ -85,7 +87,7 @@ impl Chart {
                 return Ok(());
             }
             let columns = columns(&points, since, until, WIDTH as usize);
-            for line in lines(&columns, |value| label(metric, value)) {
+            for line in lines(&columns, HEIGHT, |value| label(metric, value)) {
                 println!("{line}");
             }
             println!("{:>14}  {since}  {until}", "");
@@ -149,26 +151,30 @@ fn columns(
     sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))).collect()
 }
 
-/// The lines of a bar chart with its scale at the left.
-fn lines(columns: &[Option<f64>], label: impl Fn(f64) -> String) -> Vec<String> {
+/// The lines of a bar chart with its scale at the left, [`SCALE`] columns wide.
+pub(in crate::cli) fn lines(
+    columns: &[Option<f64>],
+    height: usize,
+    label: impl Fn(f64) -> String,
+) -> Vec<String> {
     const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let most = columns.iter().flatten().copied().fold(0.0, f64::max);
     let line = |row: usize| {
         let bar = |value: &Option<f64>| {
             let Some(value) = value else { return ' ' };
-            let eighths = eighths(*value, most).max(1).saturating_sub(row * 8);
+            let eighths = eighths(*value, most, height).max(1).saturating_sub(row * 8);
             EIGHTHS[eighths.min(8)]
         };
         let scale = match row {
             0 => label(0.0),
-            row if row + 1 == HEIGHT => label(most),
+            row if row + 1 == height => label(most),
             _ => String::new(),
         };
         format!("{scale:>14} ┤{}", columns.iter().map(bar).collect::<String>())
             .trim_end()
             .to_owned()
     };
-    (0..HEIGHT).rev().map(line).collect()
+    (0..height).rev().map(line).collect()
 }
 
 /// How high a bar is.
@@ -178,8 +184,8 @@ fn lines(columns: &[Option<f64>], label: impl Fn(f64) -> String) -> Vec<String> 
     clippy::cast_precision_loss,
     reason = "a bar is some eighths high"
 )]
-fn eighths(value: f64, most: f64) -> usize {
-    let all = (HEIGHT * 8) as f64;
+fn eighths(value: f64, most: f64, height: usize) -> usize {
+    let all = (height * 8) as f64;
     if most > 0.0 { (value / most * all).round().clamp(0.0, all) as usize } else { 0 }
 }
 
@@ -201,12 +207,12 @@ mod tests {
     #[test]
     fn a_chart_shows_heights_and_gaps() {
         let columns = [Some(100.0), Some(50.0), None, Some(0.0), Some(1.0)];
-        let lines = lines(&columns, |value| format!("{value:.0} H/s"));
+        let lines = lines(&columns, HEIGHT, |value| format!("{value:.0} H/s"));
         assert_eq!(lines.len(), HEIGHT);
         assert_eq!(lines[0], "       100 H/s ┤█");
         assert_eq!(lines[5], "               ┤██");
         assert_eq!(lines[9], "         0 H/s ┤██ ▁▁");
-        assert_eq!(super::lines(&[None], |_| String::new())[9], "               ┤");
+        assert_eq!(super::lines(&[None], HEIGHT, |_| String::new())[9], "               ┤");
     }
 
     #[test]
