@@ -89,8 +89,7 @@ async fn converse(
         tokio::select! {
             () = endings.next() => break,
             event = events.recv() => match event {
-                // The terminal is gone.
-                None => break,
+                None => return Err(Error::message("no keys can be read from this terminal")),
                 Some(Event::Key(key)) => match state.press(key) {
                     Some(Order::Quit) => break,
                     Some(Order::Tell(verb, miner)) => {

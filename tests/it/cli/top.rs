@@ -61,7 +61,9 @@ fn the_miners_of_a_demonstration_are_watched_and_told_what_to_do() {
     terminal.press("?");
     terminal.wait_until("the help", |it| it.iter().any(|row| row.contains("sort by the next")));
     terminal.press(" l");
-    terminal.wait_until("the log", |it| it[2] == "log of demo-cpu" && it[3].contains("listening"));
+    terminal.wait_until("the log", |it| {
+        it[2] == "log of demo-cpu" && it.iter().any(|row| row.contains("accepted"))
+    });
     terminal.press("l\t\t\t");
     terminal.wait_until("an order", |it| it[2].contains("HASHRATE▾"));
     terminal.resize(40, 10);

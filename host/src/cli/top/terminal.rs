@@ -49,7 +49,10 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        ratatui::restore();
+        // A panic has restored it already; once more would put the cursor above the message.
+        if !std::thread::panicking() {
+            ratatui::restore();
+        }
     }
 }
 
