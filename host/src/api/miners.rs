@@ -77,10 +77,15 @@ pub(crate) async fn available(State(api): State<Api>) -> Json<Vec<Available>> {
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct NewMinerBody {
+    /// Its name; one is made of the type or the profile when absent.
     name: Option<MinerName>,
+    /// The driver's id, unless there is a profile.
     #[serde(rename = "type")]
     driver: Option<DriverId>,
+    /// What the driver's schema describes. Absent or null it is empty, and all has its default; a
+    /// field inside must not be null.
     config: Option<Config>,
+    /// What happens after its end; the usual when absent or null.
     restart: Option<RestartPolicy>,
     /// Id or name of a profile, instead of type, config and restart.
     profile: Option<String>,

@@ -45,6 +45,30 @@ fn a_bad_configuration_is_refused_by_the_path_of_its_field() {
 }
 
 #[test]
+fn a_configuration_that_is_null_counts_as_absent() {
+    let host = Host::start();
+    let bodies = [json!({ "type": "sim" }), json!({ "type": "sim", "config": null })];
+    let args = bodies.map(|body| {
+        let made = host.ok("POST", "/miners", &body);
+        host.get(&format!("/miners/{}/plan", made["name"].as_str().unwrap()))["args"].clone()
+    });
+    assert!(args[0].is_array() && args[0] == args[1], "{args:?}");
+    let profile = json!({ "name": "P", "minerType": "sim", "config": {} });
+    let profile = host.ok("POST", "/profiles", &profile);
+    let body = json!({ "name": "third", "profile": profile["id"], "config": null, "type": null });
+    host.ok("POST", "/miners", &body);
+    // Any other value that is no object is a mistake.
+    for config in [json!([]), json!(""), json!(0), json!(false)] {
+        let body = json!({ "name": "fourth", "type": "sim", "config": config });
+        refused(&host, ("POST", "/miners", &body), (400, "INVALID_INPUT"));
+    }
+    let inside = json!({ "name": "fifth", "type": "sim", "config": { "pool": null } });
+    refused(&host, ("POST", "/miners", &inside), (400, "INVALID_CONFIG"));
+    let document = host.get("/openapi.json").to_string();
+    assert!(document.contains("Absent or null it is empty"), "the document says so");
+}
+
+#[test]
 fn a_field_that_is_given_twice_is_refused() {
     let host = Host::start();
     for body in [
