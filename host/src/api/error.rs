@@ -188,7 +188,9 @@ fn of_call(error: &CallError) -> (StatusCode, &'static str) {
         }
         CallError::Deadline { .. } => (StatusCode::GATEWAY_TIMEOUT, "DRIVER_TIMEOUT"),
         CallError::Panicked { .. } => (StatusCode::BAD_GATEWAY, "DRIVER_PANICKED"),
-        CallError::Ended { .. } => (StatusCode::BAD_GATEWAY, "DRIVER_CRASHED"),
+        CallError::Ended { .. } | CallError::Resting { .. } => {
+            (StatusCode::BAD_GATEWAY, "DRIVER_CRASHED")
+        }
         CallError::Quarantined { .. } => (StatusCode::SERVICE_UNAVAILABLE, "DRIVER_QUARANTINED"),
         CallError::Wedged { .. } | CallError::Busy { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "DRIVER_WEDGED")

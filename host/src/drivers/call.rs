@@ -86,6 +86,17 @@ pub enum CallError {
         /// How it ended.
         cause: String,
     },
+    /// The driver's process ended a moment ago and is started again after a pause; the driver was
+    /// not asked.
+    #[error("{cause}; it is started again in {wait_s} s")]
+    Resting {
+        /// The entry point.
+        op: &'static str,
+        /// How it ended.
+        cause: String,
+        /// How long until it is started again, in seconds.
+        wait_s: u64,
+    },
     /// The driver failed too often and is not asked until it is cleared.
     #[error(
         "the driver is in quarantine since {} after {} failures, the last: {}; see to it and then \
@@ -112,6 +123,7 @@ impl CallError {
             | Self::Busy { op, .. }
             | Self::Wedged { op, .. }
             | Self::Ended { op, .. }
+            | Self::Resting { op, .. }
             | Self::Quarantined { op, .. } => op,
         }
     }

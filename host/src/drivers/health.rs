@@ -108,9 +108,10 @@ impl Record {
         let mut counts = true;
         match error {
             // The driver was not called at all.
-            CallError::Busy { .. } | CallError::Wedged { .. } | CallError::Quarantined { .. } => {
-                return None;
-            }
+            CallError::Busy { .. }
+            | CallError::Wedged { .. }
+            | CallError::Resting { .. }
+            | CallError::Quarantined { .. } => return None,
             CallError::Panicked { .. } => health.panics += 1,
             CallError::Deadline { .. } => health.timeouts += 1,
             // The end itself is noted once, by `crashed`.

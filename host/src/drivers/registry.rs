@@ -279,8 +279,11 @@ impl Drivers {
             tracing::info!(path = %path.display(), %id, version, "a driver is loaded");
             let mut data = json!({
                 "id": id, "version": version, "path": path, "sha256": driver.sha256(),
-                "isolation": driver.isolation(), "interpreter": driver.interpreter(),
+                "isolation": driver.isolation(),
             });
+            if let Some(interpreter) = driver.interpreter() {
+                data["interpreter"] = json!(interpreter);
+            }
             match former {
                 Some(former) => {
                     data["replaces"] = json!(former.manifest().version);

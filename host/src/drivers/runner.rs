@@ -228,9 +228,8 @@ impl Runner {
             if let (Some(pause), Some(end)) = (pause, &state.last_end)
                 && !pause.is_zero()
             {
-                let wait = pause.as_secs() + 1;
-                let cause = format!("{}; it is started again in {wait} s", end.cause);
-                return Err(CallError::Ended { op, cause });
+                let (cause, wait_s) = (end.cause.clone(), pause.as_secs() + 1);
+                return Err(CallError::Resting { op, cause, wait_s });
             }
         }
         self.start().await.map_err(|cause| CallError::Ended { op, cause })

@@ -43,6 +43,8 @@ pub(super) fn judge<T>(answer: Result<T, CallError>, findings: &mut Findings) ->
         CallError::Deadline { .. } | CallError::Busy { .. } | CallError::Wedged { .. } => {
             findings.fail(&rules::IN_TIME, note);
         }
+        // It was not asked, because of a crash that is noted already.
+        CallError::Resting { .. } => {}
         _ => findings.fail(&rules::NO_CRASH, note),
     }
     Asked::Broken

@@ -76,7 +76,8 @@ pub(super) fn device_notes(metrics: &PerformanceMetrics) -> Vec<String> {
     for (algorithm, (sum, whole)) in sums {
         let Some(total) = totals.get(&algorithm).filter(|_| whole) else { continue };
         if (sum - total).abs() > total.abs() * TOLERANCE {
-            notes.push(format!("{algorithm}: devices have {sum} H/s, the miner {total} H/s"));
+            let of = if algorithm.is_empty() { String::new() } else { format!("{algorithm}: ") };
+            notes.push(format!("{of}devices have {sum} H/s, the miner {total} H/s"));
         }
     }
     notes
