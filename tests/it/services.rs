@@ -129,6 +129,48 @@ fn routes_ask_for_a_token_and_survive_what_the_process_does() {
 }
 
 #[test]
+fn however_a_driver_ends_the_host_and_all_miners_go_on() {
+    let limits = "call_timeout_ms = 1500\nquarantine_failures = 0\nmemory_mib = 192\n";
+    let host = host_with(&format!("{APART}{limits}"));
+    host.simulate("sim-1", &json!({}));
+    let own = json!({ "name": "own", "type": "faulty", "config": { "args": [] } });
+    host.ok("POST", "/miners", &own);
+    let figures = |name: &str| host.miner(name)["stats"]["hashrate"].as_f64();
+    for name in ["sim-1", "own"] {
+        wait_for("figures", || figures(name));
+    }
+    let before = ["sim-1", "own"].map(|name| host.program(name));
+    for (kind, cause) in [
+        ("exit", "exit status 7"),
+        ("abort", "SIGABRT"),
+        ("segv", "SIGSEGV"),
+        ("overflow", "stack overflow"),
+        ("bomb", "memory allocation"),
+        ("socket", "it broke the protocol"),
+        ("hang", "did not return"),
+        ("spin", "did not return"),
+    ] {
+        // Loaded anew, so that no pause after the last end is waited for.
+        host.ok("POST", "/drivers/faulty/clear", NONE);
+        let (status, told) = host.call("GET", &format!("/drivers/faulty/x/{kind}"), NONE);
+        assert!([502, 504].contains(&status), "{kind}: {told}");
+        let end = wait_for("the end of its process", || {
+            let end = host.get("/drivers/faulty")["process"]["lastEnd"]["cause"].clone();
+            end.as_str().map(str::to_owned)
+        });
+        assert!(end.contains(cause), "{kind}: {end}");
+        // The host answers, the other driver serves, and no program noticed.
+        assert_eq!(host.get("/drivers/sim/x/hello")["from"], "sim");
+        assert_eq!(["sim-1", "own"].map(|name| host.program(name)), before, "{kind}");
+        wait_for("figures of its miner again", || figures("own"));
+    }
+    for name in ["sim-1", "own"] {
+        assert_eq!(host.miner(name)["restarts"], 0);
+        assert!(figures(name).is_some());
+    }
+}
+
+#[test]
 fn calls_that_hang_in_one_driver_hold_no_other_up() {
     let host = host_with(&format!("{APART}call_timeout_ms = 4000\ncalls_at_once = 2\n"));
     thread::scope(|scope| {
