@@ -95,6 +95,17 @@ fn a_driver_of_somebody_else_comes_to_a_running_host_changes_and_goes() {
 
     // A newer version that reads the same lines otherwise, beside the older file.
     replace(&folder.join("Cargo.toml"), "version = \"0.1.0\"", "version = \"0.2.0\"");
+    // With all that the page shows besides.
+    let shown = block("4. ", "rust");
+    let (imports, methods) = shown.split_once("\n\n").unwrap();
+    let library = folder.join("src/lib.rs");
+    replace(&library, "use serde::", &format!("{imports}\nuse serde::"));
+    replace(&library, "    fn probes(", &format!("{methods}\n    fn probes("));
+    let commands = "needs_program: true,\ncommands: vec![\"pause\".into(), \"resume\".into()],";
+    replace(&library, "needs_program: true,", commands);
+    let lines = block("2. ", "sh").replace("cargo test\n", "");
+    let said = typed(&host, &folder, &lines);
+    assert!(said.contains(" 0 failed, "), "{said}");
     let read = "Observation::Hashrate { hashrate })";
     replace(
         &folder.join("src/lib.rs"),
@@ -110,6 +121,7 @@ fn a_driver_of_somebody_else_comes_to_a_running_host_changes_and_goes() {
     both.sort_by_key(|it| it.0.to_string());
     let expected = [(json!("0.1.0"), json!("refused")), (json!("0.2.0"), json!("loaded"))];
     assert_eq!(both, expected);
+    assert_eq!(host.get("/drivers/my-miner/x/hello"), json!({ "hello": "world" }));
 
     // Without the newer file the older one serves again, and without that one nothing does.
     host.run_json(&["driver", "remove", "my-miner"]);
