@@ -38,6 +38,34 @@ export function Act({ label, does, kind = '', title, confirm, sure, disabled }) 
         <button type="button" class=${kind || 'primary'} onClick=${run}>${sure ?? label}</button></footer></${Dialog}>`}</span>`;
 }
 
+/** Puts `text` on the clipboard, also over plain HTTP, where browsers have no `navigator.clipboard`. */
+async function toClipboard(text) {
+  try { await navigator.clipboard.writeText(text); return; } catch { /* the old way, then */ }
+  const field = document.createElement('textarea');
+  field.value = text;
+  field.className = 'hidden';
+  // Inside the dialog, if there is one: nothing else takes the focus then.
+  (document.querySelector('dialog[open]') ?? document.body).append(field);
+  const before = document.activeElement;
+  field.select();
+  const done = document.execCommand('copy');
+  field.remove();
+  before?.focus();
+  if (!done) throw new Error('the browser does not let pages copy: mark the text and copy it');
+}
+
+/** A button that copies `text`; `label` says what to those who do not see it. */
+export function Copy({ text, label = 'Copy' }) {
+  const [said, setSaid] = useState(null);
+  useEffect(() => {
+    if (!said) return undefined;
+    const timer = setTimeout(() => setSaid(null), 2500);
+    return () => clearTimeout(timer);
+  }, [said]);
+  const copy = async () => { try { await toClipboard(text); setSaid('Copied'); } catch (failure) { setSaid(failure.message); } };
+  return html`<button type="button" class="copy" aria-label=${said ?? label} onClick=${copy}><span aria-live="polite">${said ?? 'Copy'}</span></button>`;
+}
+
 export function Sparkline({ points, label }) {
   if (!points || points.length < 2) return html`<span class="spark empty" aria-hidden="true"></span>`;
   const [width, height] = [120, 32];

@@ -4,6 +4,7 @@
 
 mod away;
 mod browser;
+mod doctor;
 #[path = "../it/host.rs"]
 #[expect(dead_code, reason = "it serves the tests without a browser as well")]
 mod host;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -122,6 +122,18 @@ impl Page {
         });
     }
 
+    /// Gives a file to the field with this id.
+    pub(crate) fn give_file(&self, id: &str, file: &Path) {
+        let (field, text) = (format!("//*[@id='{id}']"), json!({ "text": file }));
+        self.until(id, || self.0.touch(&field, "value", &text).is_ok());
+    }
+
+    /// Has what the page lets one download saved in `folder`.
+    pub(crate) fn downloads_to(&self, folder: &Path) {
+        let how = json!({ "behavior": "allow", "downloadPath": folder });
+        self.0.tell("Browser.setDownloadBehavior", &how);
+    }
+
     /// Chooses in the list with this id.
     pub(crate) fn choose(&self, id: &str, label: &str) {
         self.click_at(&format!("//select[@id='{id}']//option[normalize-space()=\"{label}\"]"));
@@ -130,6 +142,13 @@ impl Page {
     /// Presses keys, wherever the focus is.
     pub(crate) fn press(&self, keys: &str) {
         self.0.press(keys);
+    }
+
+    /// What the clipboard holds. Pages may not read it; the driver lets this one.
+    pub(crate) fn pasted(&self) -> Value {
+        let permission = json!({ "permissions": ["clipboardReadWrite"] });
+        self.0.tell("Browser.grantPermissions", &permission);
+        self.run("return navigator.clipboard.readText()", &[])
     }
 
     /// Gives the page a size in CSS pixels.

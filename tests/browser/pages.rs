@@ -25,6 +25,7 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("fleet", "#/fleet", "main .card"),
     ("events", "#/events", ".feed li"),
     ("settings", "#/settings", "main .tile"),
+    ("doctor", "#/settings/doctor", ".finding"),
     ("tokens", "#/settings/tokens", "main td"),
     ("audit", "#/settings/audit", "main td"),
 ];
@@ -70,7 +71,8 @@ const FAULTS: &str = r"
 const OVERHANG: &str =
     "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
-fn check(page: &Page, what: &str) {
+/// Has nothing on the page be unreadable, without a name or cut off.
+pub(crate) fn check(page: &Page, what: &str) {
     let faults = page.run(FAULTS, &[]);
     assert_eq!(faults, json!([]), "{what}");
     let overhang = page.run(OVERHANG, &[]).as_f64().unwrap();

@@ -39,6 +39,7 @@ files! {
     "docs/docs.js" "text/javascript";
     "icon.svg" "image/svg+xml";
     "pages/bulk.js" "text/javascript";
+    "pages/doctor.js" "text/javascript";
     "pages/drivers.js" "text/javascript";
     "pages/events.js" "text/javascript";
     "pages/fleet.js" "text/javascript";

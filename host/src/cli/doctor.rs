@@ -31,7 +31,8 @@ pub(super) async fn doctor(common: &Common) -> Result<(), Error> {
     };
     if !hosted {
         let told = "no host runs here: drivers, programs and miners were not looked at";
-        findings.push(Finding::bad("host", Verdict::Note, told, "run: adit up"));
+        let host = Finding::bad("host", Verdict::Note, told, "run: adit up");
+        findings.push(host.with_command("adit up"));
     }
     findings.sort_by_key(|it| std::cmp::Reverse(it.verdict));
     let verdict = worst(&findings);

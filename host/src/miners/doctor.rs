@@ -36,6 +36,8 @@ fn folder(home: &Path) -> Finding {
     let id = "stateFolder";
     let shown = home.display();
     let bad = |told: String, fix: String| Finding::bad(id, Verdict::Problem, told, fix);
+    let run =
+        |told: String, command: String| bad(told, format!("run: {command}")).with_command(command);
     let metadata = match std::fs::metadata(home) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -47,18 +49,26 @@ fn folder(home: &Path) -> Finding {
         }
     };
     if metadata.uid() != rustix::process::geteuid().as_raw() {
-        let fix = format!("run adit as its owner, or run: sudo chown -R \"$(id -un)\" {shown}");
-        return bad(format!("{shown} belongs to another user"), fix);
+        let command = format!("sudo chown -R \"$(id -un)\" {}", quoted(home));
+        let fix = format!("run adit as its owner, or run: {command}");
+        return bad(format!("{shown} belongs to another user"), fix).with_command(command);
     }
     if metadata.permissions().mode() & 0o077 != 0 {
         let told = format!("others can look into {shown}, which holds wallets and tokens");
-        return bad(told, format!("run: chmod 700 {shown}"));
+        return run(told, format!("chmod 700 {}", quoted(home)));
     }
     let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
     if rustix::fs::access(home, access).is_err() {
-        return bad(format!("{shown} cannot be written to"), format!("run: chmod 700 {shown}"));
+        return run(format!("{shown} cannot be written to"), format!("chmod 700 {}", quoted(home)));
     }
     Finding::ok(id, format!("{shown} is yours alone"))
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-+".contains(it);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 impl Miners {
@@ -102,7 +112,8 @@ impl Miners {
         }
         if there.is_empty() {
             let fix = "install one, such as: adit install xmrig";
-            return Finding::bad(id, Verdict::Note, "no program is installed", fix);
+            return Finding::bad(id, Verdict::Note, "no program is installed", fix)
+                .with_command("adit install xmrig");
         }
         Finding::ok(id, format!("installed: {}", there.join(", ")))
     }
@@ -117,12 +128,14 @@ impl Miners {
                  adit miner start {name}"
             );
             let told = format!("the miner {name} does not run: {reason}");
-            return Some(Finding::bad(id, Verdict::Problem, told, fix));
+            let command = format!("adit miner start {name}");
+            return Some(Finding::bad(id, Verdict::Problem, told, fix).with_command(command));
         }
         // A device has no process.
         let run = miner.run.as_ref()?;
         run.keeper_pid?;
-        let restart = format!("run: adit miner restart {name}");
+        let command = format!("adit miner restart {name}");
+        let restart = format!("run: {command}");
         Some(match self.0.parts.keepers.look(name).await {
             Ok(Observed::Running(_) | Observed::Starting) => {
                 Finding::ok(id, format!("{name} runs under its keeper"))
@@ -132,7 +145,8 @@ impl Miners {
                 Verdict::Problem,
                 format!("the keeper of {name} is gone and its program runs on without it"),
                 restart,
-            ),
+            )
+            .with_command(command),
             // It ended this moment, which its supervisor sees to.
             Ok(_) => Finding::unknown(id, format!("{name} has just ended")),
             Err(error) => Finding::bad(
@@ -140,7 +154,8 @@ impl Miners {
                 Verdict::Problem,
                 format!("the run of {name} cannot be looked at: {error}"),
                 restart,
-            ),
+            )
+            .with_command(command),
         })
     }
 }
@@ -161,6 +176,7 @@ fn drivers(listed: &[Listed]) -> Vec<Finding> {
 fn driver(listed: &Listed) -> Option<Finding> {
     let name = listed.id.clone().unwrap_or_else(|| listed.path.display().to_string());
     let reason = listed.reason.clone().unwrap_or_else(|| "no reason was told".to_owned());
+    let command = |verb: &str| listed.id.as_ref().map(|id| format!("adit driver {verb} {id}"));
     let (what, verdict, fix) = match listed.state {
         State::Loaded => return None,
         State::Refused => (
@@ -183,7 +199,17 @@ fn driver(listed: &Listed) -> Option<Finding> {
             ("is in quarantine", Verdict::Problem, format!("run: adit driver clear {name}"))
         }
     };
-    Some(Finding::bad("drivers", verdict, format!("the driver {name} {what}: {reason}"), fix))
+    let told = format!("the driver {name} {what}: {reason}");
+    let finding = Finding::bad("drivers", verdict, told, fix);
+    let command = match listed.state {
+        State::Untrusted => command("trust"),
+        State::Quarantined => command("clear"),
+        _ => None,
+    };
+    Some(match command {
+        Some(command) => finding.with_command(command),
+        None => finding,
+    })
 }
 
 fn database(history: &HistoryStatus) -> Finding {
@@ -219,6 +245,9 @@ mod tests {
         let open = of(0o755);
         assert_eq!(open.verdict, Verdict::Problem);
         assert!(open.fix.unwrap().starts_with("run: chmod 700 /"), "{}", open.told);
+        let command = format!("chmod 700 {}", folder.path().display());
+        assert_eq!(open.command, Some(command));
+        assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
         let away = super::folder(&folder.path().join("away"));
         assert_eq!((away.verdict, away.fix), (Verdict::Note, None));
     }

@@ -17,6 +17,9 @@ pub struct Finding {
     /// What to do about it, one sentence; absent where there is nothing to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
+    /// The line for a shell that does it, whole; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
 }
 
 /// Whether something is well, from good to bad.
@@ -61,7 +64,13 @@ impl Verdict {
 impl Finding {
     /// Something that is well.
     pub fn ok(id: &str, told: impl Into<String>) -> Self {
-        Self { id: id.to_owned(), verdict: Verdict::Ok, told: told.into(), fix: None }
+        Self {
+            id: id.to_owned(),
+            verdict: Verdict::Ok,
+            told: told.into(),
+            fix: None,
+            command: None,
+        }
     }
 
     /// Something that is not, and what to do about it.
@@ -71,12 +80,25 @@ impl Finding {
         told: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { id: id.to_owned(), verdict, told: told.into(), fix: Some(fix.into()) }
+        Self { id: id.to_owned(), verdict, told: told.into(), fix: Some(fix.into()), command: None }
     }
 
     /// Something that cannot be known here.
     pub fn unknown(id: &str, told: impl Into<String>) -> Self {
-        Self { id: id.to_owned(), verdict: Verdict::Note, told: told.into(), fix: None }
+        Self {
+            id: id.to_owned(),
+            verdict: Verdict::Note,
+            told: told.into(),
+            fix: None,
+            command: None,
+        }
+    }
+
+    /// The same with the line for a shell that mends it.
+    #[must_use]
+    pub fn with_command(mut self, command: impl Into<String>) -> Self {
+        self.command = Some(command.into());
+        self
     }
 }
 

@@ -3,7 +3,8 @@
 import { html, useState } from '../vendor/preact-htm.js';
 import { part, post, remove } from '../api.js';
 import { duration, number, time } from '../format.js';
-import { Act, Dialog, Problem, Tabs, Tile, useGet } from '../ui.js';
+import { Act, Copy, Dialog, Problem, Tabs, Tile, useGet } from '../ui.js';
+import { Doctor } from './doctor.js';
 
 function Rig() {
   const { value, error } = useGet('/info', 10000);
@@ -45,7 +46,7 @@ function Tokens() {
       <label class="hidden" for="t-role">Role</label><select id="t-role" value=${form.role} onChange=${(e) => setForm({ ...form, role: e.target.value })}>${ROLES.map(([role, may]) => html`<option value=${role}>${role}: ${may}</option>`)}</select>
       <label class="hidden" for="t-days">Expires</label><select id="t-days" value=${form.days} onChange=${(e) => setForm({ ...form, days: e.target.value })}>${DAYS.map(([days, label]) => html`<option value=${days}>${label}</option>`)}</select>
       <button type="submit" class="primary">Make a token</button></form><${Problem}>${wrong}</${Problem}>
-    ${made && html`<${Dialog} title=${`Token ${made.name}`} onClose=${() => setMade(null)}><p>Copy it now: it is never shown again.</p><pre class="code">${made.token}</pre></${Dialog}>`}</section>`;
+    ${made && html`<${Dialog} title=${`Token ${made.name}`} onClose=${() => setMade(null)}><p>Copy it now: it is never shown again.</p><pre class="code">${made.token}</pre><footer><${Copy} text=${made.token} label="Copy the token" /></footer></${Dialog}>`}</section>`;
 }
 
 function Audit() {
@@ -57,8 +58,8 @@ function Audit() {
 
 export function SettingsPage({ tab, theme, setTheme, logOut }) {
   return html`<div class="page-head"><h1>Settings</h1><button type="button" onClick=${logOut}>Forget the token</button></div>
-    <${Tabs} tabs=${[['rig', 'This rig'], ['tokens', 'Tokens'], ['audit', 'Audit log']]} current=${tab} link=${(id) => `#/settings/${id}`} />
-    ${tab === 'tokens' ? html`<${Tokens} />` : tab === 'audit' ? html`<${Audit} />` : html`<${Rig} />
+    <${Tabs} tabs=${[['rig', 'This rig'], ['doctor', 'Doctor'], ['tokens', 'Tokens'], ['audit', 'Audit log']]} current=${tab} link=${(id) => `#/settings/${id}`} />
+    ${tab === 'doctor' ? html`<${Doctor} />` : tab === 'tokens' ? html`<${Tokens} />` : tab === 'audit' ? html`<${Audit} />` : html`<${Rig} />
       <section class="card"><h2>Appearance</h2><div class="switch" role="group" aria-label="Appearance">${['auto', 'light', 'dark'].map((it) => html`
         <button type="button" aria-pressed=${theme === it} onClick=${() => setTheme(it)}>${it}</button>`)}</div></section>`}`;
 }

@@ -99,9 +99,10 @@ fn huge_pages(facts: &Facts) -> Finding {
     let id = "hugePages";
     // Each thread has a scratchpad of one page.
     let wanted = (RANDOMX_PAGES + facts.cores).next_multiple_of(128);
+    let command = format!("sudo sysctl -w vm.nr_hugepages={wanted}");
     let fix = format!(
-        "run: sudo sysctl -w vm.nr_hugepages={wanted} and restart the miner; to keep it, write \
-         vm.nr_hugepages={wanted} to /etc/sysctl.d/60-hugepages.conf"
+        "run: {command} and restart the miner; to keep it, write vm.nr_hugepages={wanted} to \
+         /etc/sysctl.d/60-hugepages.conf"
     );
     match facts.huge_pages {
         None => Finding::unknown(id, "the system does not tell of huge pages"),
@@ -110,7 +111,8 @@ fn huge_pages(facts: &Facts) -> Finding {
             Verdict::Warning,
             "no huge pages are set aside: RandomX loses up to half of its hashrate",
             fix,
-        ),
+        )
+        .with_command(command),
         Some((all, _)) if all < RANDOMX_PAGES => Finding::bad(
             id,
             Verdict::Warning,
@@ -118,7 +120,8 @@ fn huge_pages(facts: &Facts) -> Finding {
                 "{all} huge pages are set aside; RandomX takes {RANDOMX_PAGES} and one a thread"
             ),
             fix,
-        ),
+        )
+        .with_command(command),
         Some((all, free)) => {
             Finding::ok(id, format!("{all} huge pages are set aside, {free} of them are free"))
         }
@@ -142,7 +145,8 @@ fn msr(facts: &Facts) -> Option<Finding> {
             Verdict::Note,
             format!("the module msr is not loaded: {told}"),
             "run: sudo modprobe msr; to keep it, write msr to /etc/modules-load.d/msr.conf",
-        ),
+        )
+        .with_command("sudo modprobe msr"),
     })
 }
 
@@ -155,7 +159,8 @@ fn clock(facts: &Facts) -> Finding {
             Verdict::Warning,
             "the clock is not set by a time server: charts, invites and TLS go wrong when it drifts",
             "run: sudo timedatectl set-ntp true, or install chrony",
-        ),
+        )
+        .with_command("sudo timedatectl set-ntp true"),
         None => Finding::unknown(id, "the system does not tell whether its clock is right"),
     }
 }
@@ -255,6 +260,10 @@ mod tests {
         let found = judge(facts);
         let one = found.iter().find(|it| it.id == id).unwrap_or_else(|| panic!("no {id}"));
         assert_eq!(one.fix.is_none(), one.verdict == Verdict::Ok, "{one:?}");
+        if let Some(command) = &one.command {
+            let fix = one.fix.as_deref().unwrap_or_default();
+            assert!(fix.contains(&format!("run: {command}")), "{one:?}");
+        }
         one.verdict
     }
 
@@ -284,6 +293,9 @@ mod tests {
         assert_eq!(without(|it| it.landlock = false, "landlock"), Verdict::Warning);
         assert_eq!(without(|it| it.cgroup2 = false, "cgroup"), Verdict::Note);
         assert_eq!(without(|it| it.nvidia.has_driver = false, "nvidia"), Verdict::Warning);
+        let found = judge(&Facts { huge_pages: Some((0, 0)), ..good() });
+        let command = found.iter().find_map(|it| it.command.as_deref());
+        assert_eq!(command, Some("sudo sysctl -w vm.nr_hugepages=1280"));
     }
 
     #[test]
