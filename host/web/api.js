@@ -56,13 +56,15 @@ async function ask(method, path, body, headers = {}) {
   const text = await response.text();
   let value = null;
   try { value = text ? JSON.parse(text) : null; } catch { value = null; }
-  if (response.ok) return { value, etag: response.headers.get('ETag') };
+  if (response.ok) return { value, text, etag: response.headers.get('ETag') };
   if (response.status === 401) whenRefused();
   const message = value?.error ?? `the host answered ${response.status}`;
   throw new ApiError(response.status, value?.code ?? '', message, value?.details);
 }
 
 export const get = async (path) => (await ask('GET', path)).value;
+/** An answer that is no JSON, or whose text is wanted as it is. */
+export const getText = async (path) => (await ask('GET', path)).text;
 export const getTagged = (path) => ask('GET', path);
 export const post = async (path, body) => (await ask('POST', path, body)).value;
 export const put = async (path, body, etag) =>

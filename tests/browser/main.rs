@@ -5,6 +5,7 @@
 mod away;
 mod browser;
 mod doctor;
+mod exchange;
 #[path = "../it/host.rs"]
 #[expect(dead_code, reason = "it serves the tests without a browser as well")]
 mod host;

@@ -21,6 +21,7 @@ const PAGES: &[(&str, &str, &str)] = &[
     ("profiles", "#/profiles", "main .card"),
     ("wallets", "#/profiles/wallets", "main .card"),
     ("pools", "#/profiles/pools", "main .card"),
+    ("exchange", "#/profiles/exchange", "#import-text"),
     ("drivers", "#/drivers", "main .card"),
     ("fleet", "#/fleet", "main .card"),
     ("events", "#/events", ".feed li"),

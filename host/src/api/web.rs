@@ -42,6 +42,7 @@ files! {
     "pages/doctor.js" "text/javascript";
     "pages/drivers.js" "text/javascript";
     "pages/events.js" "text/javascript";
+    "pages/exchange.js" "text/javascript";
     "pages/fleet.js" "text/javascript";
     "pages/incidents.js" "text/javascript";
     "pages/miner.js" "text/javascript";

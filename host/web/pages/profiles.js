@@ -5,6 +5,7 @@ import { get, getTagged, part, post, put, remove } from '../api.js';
 import { refresh } from '../state.js';
 import { Act, Dialog, Empty, Problem, Tabs, useGet, words } from '../ui.js';
 import { SchemaForm } from '../form.js';
+import { Exchange } from './exchange.js';
 import { Plan } from './plan.js';
 
 function Editor({ id, onClose }) {
@@ -64,7 +65,7 @@ function Profiles() {
   const add = html`<button type="button" class="primary" onClick=${() => setEditing('')}>New profile</button>`;
   const start = (profile) => async () => { const miner = await post(`/profiles/${part(profile.id)}/start`, {}); await refresh(); location.hash = `#/miners/${part(miner.name)}`; };
   if (error) return html`<${Problem}>${error.message}</${Problem}>`;
-  if (value && !value.length) return html`<${Empty} title="No profiles yet"><p>A profile is a saved configuration: start one miner or many from it, here or on other rigs. Save a <a href="#/profiles/wallets">wallet</a> and a <a href="#/profiles/pools">pool</a> first, and every profile can use them.</p>${add}</${Empty}>${editor}`;
+  if (value && !value.length) return html`<${Empty} title="No profiles yet"><p>A profile is a saved configuration: start one miner or many from it, here or on other rigs. Save a <a href="#/profiles/wallets">wallet</a> and a <a href="#/profiles/pools">pool</a> first, and every profile can use them, or <a href="#/profiles/exchange">import</a> what another rig has.</p>${add}</${Empty}>${editor}`;
   return html`<div class="row-end">${add}</div><ul class="cards">${(value ?? []).map((it) => html`<li class="card" key=${it.id}>
       <div class="card-head"><span class="name">${it.name}</span><span class="dim">${it.minerType}</span></div>
       ${it.problem && html`<p class="reason">${it.problem}</p>`}
@@ -119,8 +120,8 @@ const WALLET = [['name', 'Name', 'Lower-case letters, digits and dashes.'], ['co
 
 export function ProfilesPage({ tab }) {
   return html`<div class="page-head"><h1>Profiles</h1></div>
-    <${Tabs} tabs=${[['list', 'Profiles'], ['wallets', 'Wallets'], ['pools', 'Pools']]} current=${tab} link=${(id) => `#/profiles/${id}`} />
-    ${tab === 'wallets' ? html`<${Named} key="w" path="/wallets" what="wallet" fields=${WALLET} hint="Name a wallet once, and refer to it from pools and profiles. When it changes, it changes in one place." />`
+    <${Tabs} tabs=${[['list', 'Profiles'], ['wallets', 'Wallets'], ['pools', 'Pools'], ['exchange', 'Import and export']]} current=${tab} link=${(id) => `#/profiles/${id}`} />
+    ${tab === 'exchange' ? html`<${Exchange} />` : tab === 'wallets' ? html`<${Named} key="w" path="/wallets" what="wallet" fields=${WALLET} hint="Name a wallet once, and refer to it from pools and profiles. When it changes, it changes in one place." />`
     : tab === 'pools' ? html`<${Named} key="p" path="/pools" what="pool" fields=${POOL} hint="Name a pool once, and use it in any profile, in order of priority. The watchdog moves a miner to the next one when the first is no use." />`
       : html`<${Profiles} />`}`;
 }
