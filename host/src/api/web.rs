@@ -32,6 +32,7 @@ files! {
     "chart.js" "text/javascript";
     "form.js" "text/javascript";
     "format.js" "text/javascript";
+    "order.js" "text/javascript";
     "state.js" "text/javascript";
     "ui.js" "text/javascript";
     "app.css" "text/css";
@@ -48,6 +49,7 @@ files! {
     "pages/miner.js" "text/javascript";
     "pages/miners.js" "text/javascript";
     "pages/plan.js" "text/javascript";
+    "pages/pools.js" "text/javascript";
     "pages/profiles.js" "text/javascript";
     "pages/settings.js" "text/javascript";
     "vendor/preact-htm.js" "text/javascript";

@@ -17,16 +17,20 @@ pub(super) struct Pools {
     name: String,
     /// A JSON file with a list of pools, as in the configuration; - reads it from stdin, where no
     /// process list shows a password
-    #[arg(required_unless_present = "set", conflicts_with = "set")]
+    #[arg(required_unless_present_any = ["set", "pools"], conflicts_with_all = ["set", "pools"])]
     file: Option<PathBuf>,
     /// One field of a single pool, such as url=host:3333; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     set: Vec<String>,
+    /// Name of a saved pool, see adit pool list; may be repeated, first choice first
+    #[arg(long = "pool", value_name = "POOL", conflicts_with = "set")]
+    pools: Vec<String>,
 }
 
 pub(super) async fn run(common: &Common, pools: Pools) -> Result<(), Error> {
     let list = match &pools.file {
         Some(file) => read(file)?,
+        None if !pools.pools.is_empty() => json!(pools.pools),
         None => {
             let mut pool = Map::new();
             miner::set_fields(&mut pool, &pools.set)?;

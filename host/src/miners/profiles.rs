@@ -9,6 +9,7 @@ mod explain;
 pub(crate) mod fault;
 mod objects;
 mod pools;
+mod running;
 mod wallets;
 
 use adit_plugin_api::Config;

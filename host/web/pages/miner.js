@@ -9,6 +9,7 @@ import { Chart, HASHRATE } from '../chart.js';
 import { Actions } from './miners.js';
 import { Incidents } from './incidents.js';
 import { PlanTab } from './plan.js';
+import { LivePools } from './pools.js';
 
 const RANGES = [['5m', '5 min', 300], ['1h', '1 h', 3600], ['24h', '24 h', 86400], ['7d', '7 d', 604800], ['30d', '30 d', 2592000]];
 const metric = (unit, digits = 0) => ({ format: (it) => `${number(it, digits)} ${unit}`.trim(), unit: () => [1, unit] });
@@ -170,7 +171,7 @@ export function MinerPage({ name, tab }) {
   const miner = miners?.find((it) => it.name === name);
   if (!miners) return html`<p class="dim">Asking the host…</p>`;
   if (!miner) return html`<${Empty} title=${`There is no miner ${name}`}><p><a href="#/">All miners</a></p></${Empty}>`;
-  const tabs = [['overview', 'Overview'], ['log', 'Log'], ['plan', 'Plan'], ['runs', 'Runs'], ['incidents', 'Incidents']];
+  const tabs = [['overview', 'Overview'], ['log', 'Log'], ['pools', 'Pools'], ['plan', 'Plan'], ['runs', 'Runs'], ['incidents', 'Incidents']];
   const link = (id) => `#/miners/${part(name)}/${id}`;
   const forget = async () => { await remove(`/miners/${part(name)}?remove=true`); await refresh(); location.hash = '#/'; };
   return html`<div class="page-head"><div><a class="back" href="#/">‹ Miners</a><h1>${name}</h1></div><${Phase} phase=${miner.phase} />${miner.driverless && html`<span class="tag warn">no driver</span>`}
@@ -178,6 +179,7 @@ export function MinerPage({ name, tab }) {
     ${miner.reason && html`<p class="reason">${miner.reason}</p>`}
     <${Tabs} tabs=${tabs} current=${tab} link=${link} />
     ${tab === 'log' && html`<${Console} key=${name} miner=${miner} />`}
+    ${tab === 'pools' && html`<${LivePools} key=${name} miner=${miner} />`}
     ${tab === 'plan' && html`<${PlanTab} name=${name} />`}
     ${tab === 'runs' && html`<${Runs} name=${name} />`}
     ${tab === 'incidents' && html`<${Watchdog} miner=${miner} /><${Incidents} path=${`/miners/${part(name)}/incidents`} empty="The watchdog never had to do anything for this miner." />`}

@@ -7,6 +7,7 @@ import { Act, Dialog, Empty, Problem, Tabs, useGet, words } from '../ui.js';
 import { SchemaForm } from '../form.js';
 import { Exchange } from './exchange.js';
 import { Plan } from './plan.js';
+import { PoolOrder } from './pools.js';
 
 function Editor({ id, onClose }) {
   const [types, setTypes] = useState([]);
@@ -22,10 +23,10 @@ function Editor({ id, onClose }) {
   if (!profile) return html`<${Dialog} title="Profile" onClose=${onClose}><${Problem}>${error}</${Problem}></${Dialog}>`;
   const change = (fields) => setProfile({ ...profile, ...fields });
   const type = types.find((it) => it.name === profile.minerType);
-  const names = (profile.pools ?? []).map((it) => (typeof it === 'string' ? it : it.pool));
+  const chosen = profile.pools ?? [];
   const submit = async (event) => {
     event.preventDefault();
-    const { name, minerType, config, pools: chosen, tags, autostart, restart } = profile;
+    const { name, minerType, config, tags, autostart, restart } = profile;
     const body = { name, minerType, config, pools: chosen, tags, autostart, ...(restart ? { restart } : {}) };
     try {
       await (id ? put(`/profiles/${part(id)}`, body, etag) : post('/profiles', body));
@@ -37,10 +38,9 @@ function Editor({ id, onClose }) {
     <div class="field"><label for="p-type">Driver</label><select id="p-type" required disabled=${Boolean(id)} value=${profile.minerType}
       onChange=${(e) => change({ minerType: e.target.value, config: {} })}><option value="">Choose…</option>
       ${types.map((it) => html`<option value=${it.name}>${it.title || it.name}</option>`)}</select></div>
-    ${pools.length > 0 && html`<div class="field"><label for="p-pools">Pools, first choice first</label><input id="p-pools" list="p-pool-names" value=${names.join(', ')}
-      onChange=${(e) => change({ pools: words(e.target.value) })} /><datalist id="p-pool-names">${pools.map((it) => html`<option value=${it.name} />`)}</datalist>
-      <small>Names of saved pools, with commas between them.</small></div>`}
-    ${type && html`<${SchemaForm} key=${type.name} schema=${{ ...type.configSchema, required: names.length ? [] : type.configSchema?.required }}
+    ${pools.length > 0 && html`<div class="field"><label for="p-pools">Pools, first choice first</label>
+      <${PoolOrder} id="p-pools" saved=${pools} chosen=${chosen} onChange=${(next) => change({ pools: next })} /></div>`}
+    ${type && html`<${SchemaForm} key=${type.name} schema=${{ ...type.configSchema, required: chosen.length ? [] : type.configSchema?.required }}
       defaults=${type.defaults} value=${profile.config ?? {}} onChange=${(config) => change({ config })} />`}
     <div class="field"><label for="p-tags">Tags</label><input id="p-tags" value=${(profile.tags ?? []).join(', ')} onChange=${(e) => change({ tags: words(e.target.value) })} /></div>
     <label class="check"><input type="checkbox" checked=${profile.autostart} onChange=${(e) => change({ autostart: e.target.checked })} /> Start a miner of it when the host starts</label>

@@ -90,6 +90,41 @@ fn the_command_line_changes_pools_from_fields_a_file_and_stdin() {
 }
 
 #[test]
+fn saved_pools_are_filled_in_by_the_host() {
+    let (rig, _old) = mining();
+    let (first, second) = (Pool::start(), Pool::start());
+    let address = json!({ "name": "xmr", "address": NEW_WALLET });
+    rig.host.ok("POST", "/wallets", &address);
+    for (name, pool) in [("first", &first), ("second", &second)] {
+        let pool = json!({ "name": name, "url": pool.url(), "wallet": "xmr",
+                           "user": "${wallet}.${miner}", "password": "new-password" });
+        rig.host.ok("POST", "/pools", &pool);
+    }
+    let answer = rig.host.ok("POST", PATH, &json!({ "pools": ["first", "second"] }));
+    assert_eq!(answer["status"], "connected");
+    let login = first.seen().logins[0].clone();
+    assert_eq!(login.wallet, format!("{NEW_WALLET}.rig-1"));
+    assert_eq!(login.password, "new-password");
+    assert_eq!(second.seen().connections, 0, "the first is tried first");
+    let args = ["miner", "pools", "rig-1", "--pool", "second", "--pool", "first"];
+    assert_eq!(rig.host.run_json(&args)["status"], "connected");
+    assert_eq!(second.seen().logins.len(), 1);
+
+    for (pools, says) in [
+        (json!(["nobody"]), "there is no pool nobody"),
+        (json!(["first", { "url": "x:1", "wallet": "4W" }]), "and not both"),
+        (json!([7]), "pools"),
+    ] {
+        let (status, answer) = rig.host.call("POST", PATH, &json!({ "pools": pools }));
+        assert!((400..=404).contains(&status), "{pools}: {status} {answer}");
+        assert!(answer["error"].as_str().unwrap().contains(says), "{pools}: {answer}");
+    }
+    for text in [rig.host.get("/audit").to_string(), rig.host.log()] {
+        assert!(!text.contains("new-password") && !text.contains(NEW_WALLET), "{text}");
+    }
+}
+
+#[test]
 fn pools_that_do_not_answer_are_told_and_not_taken_for_done() {
     let (rig, old) = mining();
     let gone = Pool::start();
