@@ -1,14 +1,15 @@
 // A form made from a driver's JSON Schema. Fields that it cannot draw are edited as JSON.
 
 import { html, useState } from './vendor/preact-htm.js';
+import { Order, useOrder } from './order.js';
 
 /** Fields that an operator needs first. */
-const FIRST = ['pool', 'pools', 'wallet', 'password', 'algo', 'algorithm', 'coin', 'threads'];
+const FIRST = ['url', 'pool', 'wallet', 'password', 'pass', 'tls', 'pools', 'algo', 'algorithm', 'coin', 'threads'];
 
 /** Words that are no words. */
 const SHORT = {
   cpu: 'CPU', gpu: 'GPU', cuda: 'CUDA', opencl: 'OpenCL', msr: 'MSR', numa: 'NUMA', jit: 'JIT', gb: 'GB', api: 'API', tls: 'TLS', url: 'URL',
-  id: 'ID', nicehash: 'NiceHash', ms: 'ms', algo: 'algorithm', randomx: 'RandomX',
+  id: 'ID', nicehash: 'NiceHash', ms: 'ms', algo: 'algorithm', pass: 'password', randomx: 'RandomX',
 };
 
 const title = (name) => name
@@ -65,28 +66,80 @@ function Lines({ shared, value, preset, onChange }) {
     onInput=${(e) => take(e.target.value)}></textarea>`;
 }
 
+/** `value` with another value of the field `name`; `undefined`: without it. */
+function changed(value, name, next) {
+  const { [name]: _, ...rest } = value;
+  return next === undefined ? rest : { ...rest, [name]: next };
+}
+
+/** The fields of an object: first what an operator needs first, the rest when asked for. */
+function Fields({ root, schema, prefix, value, preset, inRows, more = 'settings', onChange }) {
+  const rank = ([name]) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  const required = schema.required ?? [];
+  const sorted = Object.entries(schema.properties).sort((a, b) => rank(a) - rank(b));
+  // Decided once: no field may come or go while somebody types.
+  const [first, setFirst] = useState(() => sorted.map(([name]) => name).filter((it) => FIRST.includes(it) || required.includes(it) || value[it] !== undefined));
+  const shown = first?.length ? sorted.filter(([name]) => first.includes(name)) : sorted;
+  return html`${shown.map(([name, field]) => html`<${Field} key=${name} root=${root} name=${name} prefix=${prefix} inRows=${inRows}
+      schema=${field} value=${value[name]} preset=${preset?.[name]} required=${required.includes(name)}
+      onChange=${(next) => onChange(changed(value, name, next))} />`)}
+    ${shown.length < sorted.length && html`<button type="button" class="quiet more" onClick=${() => setFirst(null)}>
+      Show ${sorted.length - shown.length} more ${more}</button>`}`;
+}
+
 /** A group of fields; what it makes is absent when none is filled in. */
-function Group({ root, id, name, field, value = {}, preset, onChange }) {
+function Group({ root, id, name, field, value = {}, preset, inRows, onChange }) {
   const set = (key, next) => {
-    const { [key]: _, ...rest } = value;
-    const all = next === undefined ? rest : { ...rest, [key]: next };
+    const all = changed(value, key, next);
     onChange(Object.keys(all).length ? all : undefined);
   };
   return html`<details class="group" open=${Object.keys(value).length > 0}><summary>${title(name)}</summary>
     <p class="dim fine">${field.description}</p>
-    ${Object.entries(field.properties).map(([key, part]) => html`<${Field} key=${key} root=${root} name=${key} prefix=${`${id}-`} schema=${part}
+    ${Object.entries(field.properties).map(([key, part]) => html`<${Field} key=${key} root=${root} name=${key} prefix=${`${id}-`} schema=${part} inRows=${inRows}
       value=${value[key]} preset=${preset?.[key]} required=${(field.required ?? []).includes(key)} onChange=${(next) => set(key, next)} />`)}</details>`;
 }
 
-function Field({ root, name, prefix = 'field-', schema, value, preset, required, onChange }) {
+/** One of several, as “pool” is of “pools”. */
+const single = (name) => title(name).toLowerCase().replace(/ies$/, 'y').replace(/([^s])s$/, '$1');
+
+/** Objects in an order that counts; absent when there is none. */
+function Rows({ root, id, name, field, item, value = [], required, onChange }) {
+  const order = useOrder(value, (next) => onChange(next.length ? next : undefined));
+  const word = single(name);
+  const article = /^[aeiou]/.test(word) ? 'an' : 'a';
+  // What was pressed may be gone or far away: the focus goes where one would go on.
+  const go = (to) => requestAnimationFrame(() => document.getElementById(id)?.querySelector(to)?.focus());
+  const add = () => { order.add({}); go(':scope > ol > li:last-child input'); };
+  const remove = (at) => { order.remove(at); go(':scope > .add'); };
+  return html`<fieldset class="rows" id=${id} aria-describedby=${`${id}-help`}><legend>${title(name)}${required && html`<span title="required"> *</span>`}</legend>
+    <small class="dim" id=${`${id}-help`}>${field.description}</small>
+    ${value.length > 0 && html`<ol class="list">${value.map((it, at) => html`<li class="row-item" key=${order.marks[at]}>
+      <div class="card-head"><strong>${word.replace(/^./, (first) => first.toUpperCase())} ${at + 1}</strong>
+        <${Order} what=${`${word} ${at + 1}`} at=${at} count=${value.length} onMove=${order.move} onRemove=${remove} /></div>
+      <div class="row-fields"><${Fields} root=${root} schema=${item} prefix=${`${id}-${order.marks[at]}-`} value=${it} inRows more=${`settings of ${word} ${at + 1}`} onChange=${(next) => order.set(at, next)} /></div></li>`)}</ol>`}
+    ${value.length < (field.maxItems ?? Infinity) && html`<button type="button" class="add" onClick=${add}>Add ${article} ${word}</button>`}</fieldset>`;
+}
+
+/** A schema of objects with fields that can be drawn, and of nothing else. */
+const drawable = (schema) => types(schema).join() === 'object' && schema.properties;
+
+/** Whether a value is what rows can show: it may come from a file. */
+const listed = (value) => value === undefined || (Array.isArray(value) && value.every((it) => it && typeof it === 'object' && !Array.isArray(it)));
+
+function Field({ root, name, prefix = 'field-', schema, value, preset, required, inRows, onChange }) {
   const field = resolve(root, schema);
   const id = `${prefix}${name}`;
   const kind = types(field);
   const help = `${id}-help`;
   const shared = { id, 'aria-describedby': help, required };
   let input;
-  if (kind.includes('object') && field.properties && kind.length === 1) {
-    return html`<${Group} root=${root} id=${id} name=${name} field=${field} value=${value} preset=${preset} onChange=${onChange} />`;
+  if (drawable(field)) {
+    return html`<${Group} root=${root} id=${id} name=${name} field=${field} value=${value} preset=${preset} inRows=${inRows} onChange=${onChange} />`;
+  }
+  const item = kind.join() === 'array' ? resolve(root, field.items ?? {}) : {};
+  // Rows within rows would be a maze.
+  if (drawable(item) && !inRows && listed(value)) {
+    return html`<${Rows} root=${root} id=${id} name=${name} field=${field} item=${item} value=${value} required=${required} onChange=${onChange} />`;
   }
   if (field.enum) {
     input = html`<select ...${shared} value=${value ?? ''} onChange=${(e) => onChange(e.target.value || undefined)}>
@@ -105,9 +158,9 @@ function Field({ root, name, prefix = 'field-', schema, value, preset, required,
       maxlength=${field.maxLength} autocomplete="off" spellcheck=${false} list=${choices} value=${value ?? ''} placeholder=${preset ?? ''}
       onInput=${(e) => onChange(e.target.value || undefined)} />
       ${choices && html`<datalist id=${choices}>${field.examples.map((it) => html`<option value=${it} />`)}</datalist>`}`;
-  } else if (kind.length === 1 && kind[0] === 'array' && types(resolve(root, field.items ?? {})).join() === 'string') {
+  } else if (kind.length === 1 && kind[0] === 'array' && types(item).join() === 'string') {
     input = html`<${Lines} shared=${shared} value=${value} preset=${preset} onChange=${onChange} />`;
-  } else if (kind.length === 1 && kind[0] === 'array' && ['integer', 'number'].includes(types(resolve(root, field.items ?? {})).join())) {
+  } else if (kind.length === 1 && kind[0] === 'array' && ['integer', 'number'].includes(types(item).join())) {
     input = html`<${Figures} shared=${shared} value=${value} preset=${preset} onChange=${onChange} />`;
   } else if (scalar(kind)) {
     input = html`<input ...${shared} autocomplete="off" spellcheck=${false} value=${value ?? ''} placeholder=${preset ?? kind.filter((it) => it !== 'null').map((it) => WORDS[it]).join(' or ')}
@@ -134,24 +187,9 @@ function Json({ id, help, value, example, onChange }) {
 }
 
 export function SchemaForm({ schema, defaults = {}, value, onChange }) {
-  const [all, setAll] = useState(false);
-  const properties = Object.entries(schema?.properties ?? {});
   if (!schema?.properties) {
     return html`<div class="field"><label for="field-config">Configuration</label>
       <${Json} id="field-config" help="" value=${value} onChange=${(it) => onChange(it ?? {})} /></div>`;
   }
-  const rank = ([name]) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
-  const required = schema.required ?? [];
-  const sorted = properties.slice().sort((a, b) => rank(a) - rank(b));
-  const first = sorted.filter(([name]) => FIRST.includes(name) || required.includes(name) || value[name] !== undefined);
-  const shown = all || !first.length ? sorted : first;
-  const set = (name, next) => {
-    const { [name]: _, ...rest } = value;
-    onChange(next === undefined ? rest : { ...rest, [name]: next });
-  };
-  return html`<div class="fields">${shown.map(([name, field]) => html`<${Field} key=${name} root=${schema} name=${name}
-      schema=${field} value=${value[name]} preset=${defaults?.[name]} required=${required.includes(name)}
-      onChange=${(next) => set(name, next)} />`)}
-    ${shown.length < sorted.length && html`<button type="button" class="quiet" onClick=${() => setAll(true)}>
-      Show ${sorted.length - shown.length} more settings</button>`}</div>`;
+  return html`<div class="fields"><${Fields} root=${schema} schema=${schema} value=${value} preset=${defaults} onChange=${onChange} /></div>`;
 }

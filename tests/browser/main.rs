@@ -14,3 +14,5 @@ mod keyboard;
 mod operate;
 mod page;
 mod pages;
+mod release;
+mod xmrig;
