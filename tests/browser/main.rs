@@ -5,7 +5,9 @@
 mod away;
 mod browser;
 mod doctor;
+mod drivers;
 mod exchange;
+mod fleet;
 #[path = "../it/host.rs"]
 #[expect(dead_code, reason = "it serves the tests without a browser as well")]
 mod host;

@@ -6,6 +6,8 @@ import { ago, bytes, time } from '../format.js';
 import { Act, Empty, Problem, useGet } from '../ui.js';
 
 const STEPS = { finding: 'Looking for the release', downloading: 'Downloading', verifying: 'Checking sums and signature', unpacking: 'Unpacking', trying: 'Trying the program', activating: 'Activating' };
+/** How it is known that a program is what its publisher made. */
+const PROOFS = { signed: 'signature', pinned: 'sum in the driver', given: 'sum you gave', firstUse: 'nothing, at first use' };
 const STATES = {
   loaded: ['good', 'loaded'], quarantined: ['bad', 'quarantined'], wedged: ['bad', 'wedged'], failed: ['bad', 'failed'],
   refused: ['bad', 'refused'], untrusted: ['warn', 'not trusted'],
@@ -32,7 +34,7 @@ function Program({ id, known }) {
     ${failed && !installing && html`<${Problem}>${failed}</${Problem}>`}
     ${versions.length > 0 && html`<table><thead><tr><th>Version</th><th>Proven by</th><th>Installed</th></tr></thead><tbody>${versions.map((it) => html`<tr key=${it.version}>
       <th scope="row">${it.version} ${it.active && html`<span class="tag good">runs</span>`}${it.previous && html`<span class="tag">rollback</span>`}</th>
-      <td>${typeof it.proven === 'string' ? it.proven : Object.keys(it.proven ?? {}).join(', ') || '–'}</td><td>${time(it.installedAt)}</td></tr>`)}</tbody></table>`}
+      <td title=${it.proven?.fingerprint}>${PROOFS[it.proven?.by] ?? it.proven?.by ?? '–'}</td><td>${time(it.installedAt)}</td></tr>`)}</tbody></table>`}
     ${!versions.length && !installing && html`<p class="dim">Its program is not installed. What is downloaded is verified before it runs.</p>`}
     <div class="actions"><${Act} label=${versions.length ? 'Update' : 'Install'} kind=${versions.length ? '' : 'primary'} disabled=${Boolean(installing)} does=${async () => { setTimeout(again, 300); try { await post(`${path}/install`, {}); } finally { again(); } }} />
       ${versions.some((it) => it.previous) && html`<${Act} label="Roll back" does=${async () => { await post(`${path}/rollback`); again(); }} />`}
