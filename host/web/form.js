@@ -1,6 +1,6 @@
 // A form made from a driver's JSON Schema. Fields that it cannot draw are edited as JSON.
 
-import { html, useState } from './vendor/preact-htm.js';
+import { html, useRef, useState } from './vendor/preact-htm.js';
 import { Order, useOrder } from './order.js';
 
 /** Fields that an operator needs first. */
@@ -77,13 +77,16 @@ function Fields({ root, schema, prefix, value, preset, inRows, more = 'settings'
   const rank = ([name]) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
   const required = schema.required ?? [];
   const sorted = Object.entries(schema.properties).sort((a, b) => rank(a) - rank(b));
-  // Decided once: no field may come or go while somebody types.
-  const [first, setFirst] = useState(() => sorted.map(([name]) => name).filter((it) => FIRST.includes(it) || required.includes(it) || value[it] !== undefined));
-  const shown = first?.length ? sorted.filter(([name]) => first.includes(name)) : sorted;
+  const isFirst = (name) => FIRST.includes(name) || required.includes(name) || value[name] !== undefined;
+  const [all, setAll] = useState(() => !sorted.some(([name]) => isFirst(name)));
+  // What was shown once stays: no field may go while somebody types.
+  const kept = useRef(new Set()).current;
+  for (const [name] of sorted) if (isFirst(name)) kept.add(name);
+  const shown = all ? sorted : sorted.filter(([name]) => kept.has(name));
   return html`${shown.map(([name, field]) => html`<${Field} key=${name} root=${root} name=${name} prefix=${prefix} inRows=${inRows}
       schema=${field} value=${value[name]} preset=${preset?.[name]} required=${required.includes(name)}
       onChange=${(next) => onChange(changed(value, name, next))} />`)}
-    ${shown.length < sorted.length && html`<button type="button" class="quiet more" onClick=${() => setFirst(null)}>
+    ${shown.length < sorted.length && html`<button type="button" class="quiet more" onClick=${() => setAll(true)}>
       Show ${sorted.length - shown.length} more ${more}</button>`}`;
 }
 

@@ -106,7 +106,10 @@ fn from_nothing_to_a_hashrate_by_clicks_alone() {
     page.click("New profile");
     page.fill("p-name", "CPU");
     page.choose("p-type", "XMRig");
+    page.wait("a field for a pool", "return document.querySelector('#field-pool')");
     page.choose("p-pools", &format!("home ({})", pool.url()));
+    let own = "return document.querySelectorAll('#field-pool, #field-pools, #field-wallet').length";
+    page.until("the fields that the saved pool stands for to be gone", || page.look(own) == 0);
     page.fill("field-threads", "1");
     page.click("Save");
     page.click("Start");

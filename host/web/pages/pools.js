@@ -8,6 +8,22 @@ import { Act, Empty, Problem, Tile, useGet } from '../ui.js';
 
 const nameOf = (choice) => (typeof choice === 'string' ? choice : choice.pool);
 
+/** Names that drivers have for a pool beside the list where saved ones go. */
+const OF_POOLS = ['pool', 'pools', 'url', 'wallet', 'user', 'password', 'pass', 'tls', 'tlsFingerprint'];
+
+/**
+ * A profile's `schema` when it has saved pools: nothing is required, as the host fills in what is, and
+ * what they take the place of is left out, unless `config` has it and must lose it.
+ */
+export function besidePools(schema, config) {
+  const all = Object.entries(schema?.properties ?? {});
+  const takes = (field) => field?.['x-adit-pool'] !== undefined;
+  // A driver that does not say where pools go is told by placeholders in these fields.
+  if (!all.some(([, field]) => takes(field))) return { ...schema, required: [] };
+  const stays = ([name, field]) => config[name] !== undefined || !(takes(field) || OF_POOLS.includes(name));
+  return { ...schema, required: [], properties: Object.fromEntries(all.filter(stays)) };
+}
+
 /** Chooses among `saved` pools. What is chosen is a name, or an object with more than its name. */
 export function PoolOrder({ id, saved, chosen, onChange }) {
   const order = useOrder(chosen, onChange);

@@ -7,7 +7,7 @@ import { Act, Dialog, Empty, Problem, Tabs, useGet, words } from '../ui.js';
 import { SchemaForm } from '../form.js';
 import { Exchange } from './exchange.js';
 import { Plan } from './plan.js';
-import { PoolOrder } from './pools.js';
+import { PoolOrder, besidePools } from './pools.js';
 
 function Editor({ id, onClose }) {
   const [types, setTypes] = useState([]);
@@ -40,7 +40,7 @@ function Editor({ id, onClose }) {
       ${types.map((it) => html`<option value=${it.name}>${it.title || it.name}</option>`)}</select></div>
     ${pools.length > 0 && html`<div class="field"><label for="p-pools">Pools, first choice first</label>
       <${PoolOrder} id="p-pools" saved=${pools} chosen=${chosen} onChange=${(next) => change({ pools: next })} /></div>`}
-    ${type && html`<${SchemaForm} key=${type.name} schema=${{ ...type.configSchema, required: chosen.length ? [] : type.configSchema?.required }}
+    ${type && html`<${SchemaForm} key=${type.name} schema=${chosen.length ? besidePools(type.configSchema, profile.config ?? {}) : type.configSchema}
       defaults=${type.defaults} value=${profile.config ?? {}} onChange=${(config) => change({ config })} />`}
     <div class="field"><label for="p-tags">Tags</label><input id="p-tags" value=${(profile.tags ?? []).join(', ')} onChange=${(e) => change({ tags: words(e.target.value) })} /></div>
     <label class="check"><input type="checkbox" checked=${profile.autostart} onChange=${(e) => change({ autostart: e.target.checked })} /> Start a miner of it when the host starts</label>
