@@ -146,9 +146,10 @@ impl Page {
 
     /// What the clipboard holds. Pages may not read it; the driver lets this one.
     pub(crate) fn pasted(&self) -> Value {
-        let permission = json!({ "permissions": ["clipboardReadWrite"] });
+        let permission =
+            json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
         self.0.tell("Browser.grantPermissions", &permission);
-        self.run("return navigator.clipboard.readText()", &[])
+        self.run("return (window.clipboard ?? navigator.clipboard).readText()", &[])
     }
 
     /// Gives the page a size in CSS pixels.

@@ -20,8 +20,10 @@ const words = (id) => ({ api: 'API', msr: 'MSR', cgroup: 'cgroup', nvidia: 'NVID
 
 function Finding({ it, tone }) {
   const place = PLACES[it.id];
+  // What says no more than the command below it is left to that.
+  const fix = it.fix !== `run: ${it.command}` && it.fix;
   return html`<li class=${`finding ${tone}`}><h3>${words(it.id)}</h3><p class="break">${it.told}</p>
-    ${it.fix && html`<p class="dim break">${it.fix}${place && html` · <a href=${place[0]}>${place[1]}</a>`}</p>`}
+    ${fix && html`<p class="dim break">${fix}</p>`}${it.fix && place && html`<p><a href=${place[0]}>Open ${place[1]}</a></p>`}
     ${it.command && html`<div class="command"><pre class="code" tabindex="0" aria-label=${`Command for ${words(it.id)}`}>${it.command}</pre><${Copy} text=${it.command} label=${`Copy the command for ${words(it.id)}`} /></div>`}</li>`;
 }
 

@@ -12,8 +12,8 @@ const FATES = [
   ['skipped', '', 'differs, stays', 'left as it was'], ['unchanged', '', 'the same', 'the same'],
 ];
 const CONFLICTS = [
-  ['refuse', 'Refuse', 'Nothing is imported when one of them differs from what is here.'],
-  ['skip', 'Skip', 'What is here stays; the rest is imported.'],
+  ['refuse', 'Refuse', 'Nothing is imported when something of the same name is here and differs.'],
+  ['skip', 'Skip', 'What is here stays as it is; the rest is imported.'],
   ['replace', 'Replace', 'What is here becomes as the document says.'],
 ];
 const today = () => new Date().toLocaleDateString('en-CA');
@@ -91,7 +91,7 @@ function Import() {
     <p class="dim">Takes in what another rig exported, all of it or nothing. Write secrets where <code>***</code> stands. Nothing is changed before you have seen what would happen.</p>
     <div class="field"><label for="import-file">From a file</label><input id="import-file" type="file" accept=".toml,.json,application/json,application/toml" onChange=${read} /></div>
     <div class="field"><label for="import-text">Or its text</label><textarea id="import-text" class="code" rows="9" spellcheck=${false} autocomplete="off" placeholder="TOML or JSON" value=${text} onInput=${(e) => change(e.target.value)}></textarea></div>
-    <fieldset class="choice"><legend>When a name is taken by something that differs</legend><div class="switch">${CONFLICTS.map(([id, label]) => html`
+    <fieldset class="choice"><legend>What is here and differs</legend><div class="switch">${CONFLICTS.map(([id, label]) => html`
       <button type="button" aria-pressed=${conflicts === id} onClick=${() => { setConflicts(id); setTried(null); }}>${label}</button>`)}</div><small class="dim">${meaning}</small></fieldset>
     <${Problem}>${error}</${Problem}>
     ${tried && html`<div role="status">${tried.refused && html`<p class="reason">${tried.refused}</p>`}
