@@ -85,7 +85,7 @@ struct Inner {
     drivers: Drivers,
     store: Store,
     streams: events::Streams,
-    lists: listing::Lists,
+    answers: listing::Answers,
     started: std::time::Instant,
 }
 
@@ -101,9 +101,9 @@ impl Api {
     ) -> Self {
         let started = std::time::Instant::now();
         let streams = events::Streams::new(options.max_subscribers);
-        let lists = listing::Lists::default();
+        let answers = listing::Answers::default();
         let inner =
-            Inner { options, access, miners, node, drivers, store, streams, lists, started };
+            Inner { options, access, miners, node, drivers, store, streams, answers, started };
         Self(Arc::new(inner))
     }
 

@@ -1,7 +1,12 @@
-//! `GET /miners`: the list that dashboards ask for again and again. Encoded when something changed
-//! and at most once a second otherwise, however many ask.
+//! `GET /miners` and `/miners/{name}`, which dashboards ask for again and again: encoded when a
+//! miner's state changed and four times a second otherwise, however many ask.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    marker::PhantomData,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::State,
@@ -9,14 +14,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::{
     api::{
-        Api,
-        body::Parameters,
+        Api, Inner,
+        body::{Parameters, Segment},
         document::describe::{Operation, Output},
         error::ApiError,
         etag,
@@ -29,10 +35,10 @@ use crate::{
     },
 };
 
-/// How long a list stands when nobody changed anything: the time between two figures is longer.
-const FRESH: Duration = Duration::from_secs(1);
+/// How long an answer stands when nobody changed anything. The time between two figures is longer.
+const FRESH: Duration = Duration::from_millis(250);
 
-#[derive(Clone, Copy, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
     /// Also those that the operator stopped.
@@ -44,8 +50,8 @@ pub(crate) struct ListQuery {
 }
 
 /// A miner in the list: with what dashboards draw at once, so that they need not ask for each.
-#[derive(Serialize, schemars::JsonSchema)]
-struct Entry {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Entry {
     #[serde(flatten)]
     view: MinerView,
     /// The same as `minerType`, for clients that read it so; absent in a brief list.
@@ -60,8 +66,8 @@ struct Entry {
     full_stats: Option<Value>,
 }
 
-#[derive(Serialize, schemars::JsonSchema)]
-struct Rate {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Rate {
     timestamp: jiff::Timestamp,
     /// In whole H/s.
     hashrate: u64,
@@ -90,7 +96,7 @@ impl Entry {
     }
 }
 
-/// A list as it is sent.
+/// An answer as it is sent.
 #[derive(Clone)]
 struct Encoded {
     body: Bytes,
@@ -100,28 +106,26 @@ struct Encoded {
     made: Instant,
 }
 
-/// The list for each query.
+/// Where the last answer to a question is kept.
 #[derive(Default)]
-pub(super) struct Lists([[Mutex<Option<Encoded>>; 2]; 2]);
+struct Slot(Mutex<Option<Encoded>>);
 
-impl Lists {
-    async fn get(&self, api: &Api, query: ListQuery) -> Result<Encoded, ApiError> {
+impl Slot {
+    async fn get(
+        &self,
+        miners: &Miners,
+        encode: impl Future<Output = Result<Bytes, ApiError>>,
+    ) -> Result<Encoded, ApiError> {
         // Whoever comes meanwhile waits for the same encoding.
-        let mut slot = self.0[usize::from(query.all)][usize::from(query.brief)].lock().await;
-        let revision = api.0.miners.revision();
+        let mut slot = self.0.lock().await;
+        let revision = miners.revision();
         let stands = |it: &&Encoded| it.revision == revision && it.made.elapsed() < FRESH;
         if let Some(encoded) = slot.as_ref().filter(stands) {
             return Ok(encoded.clone());
         }
-        let made = Instant::now();
-        let encoding = api.clone();
-        let body = tokio::task::spawn_blocking(move || encode(&encoding, query)).await;
-        let body = body.ok().and_then(Result::ok).ok_or_else(|| {
-            let told = "the list of miners cannot be written as JSON; the host's log says why";
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", told)
-        })?;
-        let unchanged = slot.take().filter(|before| before.body == body);
-        let encoded = match unchanged {
+        let (made, before) = (Instant::now(), slot.take());
+        let body = encode.await?;
+        let encoded = match before.filter(|before| before.body == body) {
             Some(before) => Encoded { revision, made, ..before },
             None => Encoded { body, tag: etag::fresh(), revision, made },
         };
@@ -129,31 +133,64 @@ impl Lists {
     }
 }
 
-fn encode(api: &Api, query: ListQuery) -> serde_json::Result<Bytes> {
+/// The last answers.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// By what is asked for.
+    lists: [[Slot; 2]; 2],
+    miners: std::sync::Mutex<HashMap<String, Arc<Slot>>>,
+}
+
+impl Answers {
+    /// Where the answers about a miner are kept, if there were any.
+    fn about(&self, name: &str) -> Option<Arc<Slot>> {
+        self.miners().get(name).cloned()
+    }
+
+    fn miners(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
+        self.miners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| {
+        tracing::error!(%error, "what is known of miners cannot be written as JSON");
+        let told = "what is known cannot be written as JSON; the host's log says why";
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", told)
+    })
+}
+
+fn entries(api: &Api, query: ListQuery) -> Vec<Entry> {
     let (miners, worker) = (&api.0.miners, &api.0.options.worker);
     let is_listed =
         |view: &MinerView| query.all || view.desired == Desired::Running || view.running;
     let listed = miners.list().into_iter().filter(is_listed);
-    let entries: Vec<Entry> = if query.brief {
-        listed.map(Entry::brief).collect()
-    } else {
-        let machine = machine();
-        listed.map(|view| Entry::whole(view, miners, worker, &machine)).collect()
-    };
-    serde_json::to_vec(&entries).map(Bytes::from)
+    if query.brief {
+        return listed.map(Entry::brief).collect();
+    }
+    let machine = machine();
+    listed.map(|view| Entry::whole(view, miners, worker, &machine)).collect()
 }
 
-/// The answer: the list, or that the client has it.
-pub(crate) struct List {
+/// The answer: a `T`, or that the client has it.
+pub(crate) struct Kept<T> {
     encoded: Encoded,
-    known: bool,
+    is_known: bool,
+    body: PhantomData<fn() -> T>,
 }
 
-impl IntoResponse for List {
+impl<T> Kept<T> {
+    fn new(encoded: Encoded, headers: &HeaderMap) -> Self {
+        let is_known = etag::is_known(headers, &encoded.tag);
+        Self { encoded, is_known, body: PhantomData }
+    }
+}
+
+impl<T> IntoResponse for Kept<T> {
     fn into_response(self) -> Response {
         let Encoded { body, tag, .. } = self.encoded;
         let tag = (header::ETAG, tag);
-        if self.known {
+        if self.is_known {
             return (StatusCode::NOT_MODIFIED, [tag]).into_response();
         }
         let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -161,9 +198,9 @@ impl IntoResponse for List {
     }
 }
 
-impl Output for List {
+impl<T: JsonSchema> Output for Kept<T> {
     fn describe(operation: &mut Operation<'_>) {
-        operation.answer::<Vec<Entry>>(200);
+        operation.answer::<T>(200);
         operation.not_modified();
     }
 }
@@ -172,8 +209,34 @@ pub(crate) async fn list(
     State(api): State<Api>,
     Parameters(query): Parameters<ListQuery>,
     headers: HeaderMap,
-) -> Result<List, ApiError> {
-    let encoded = api.0.lists.get(&api, query).await?;
-    let known = etag::is_known(&headers, &encoded.tag);
-    Ok(List { encoded, known })
+) -> Result<Kept<Vec<Entry>>, ApiError> {
+    let slot = &api.0.answers.lists[usize::from(query.all)][usize::from(query.brief)];
+    let encoding = async {
+        let api = api.clone();
+        // Long for a thousand miners.
+        let encoding = tokio::task::spawn_blocking(move || to_bytes(&entries(&api, query)));
+        encoding.await.unwrap_or_else(|_| Err(crate::miners::Error::ShuttingDown.into()))
+    };
+    Ok(Kept::new(slot.get(&api.0.miners, encoding).await?, &headers))
+}
+
+pub(crate) async fn one(
+    State(api): State<Api>,
+    Segment(name): Segment,
+    headers: HeaderMap,
+) -> Result<Kept<MinerView>, ApiError> {
+    let Inner { miners, answers, .. } = &*api.0;
+    let slot = match answers.about(&name) {
+        Some(slot) => slot,
+        None => {
+            // Nothing is kept for names that are no miner's.
+            miners.get(&name)?;
+            Arc::clone(answers.miners().entry(name.clone()).or_default())
+        }
+    };
+    let encoded = slot.get(miners, async { to_bytes(&miners.get(&name)?) }).await;
+    if encoded.is_err() {
+        answers.miners().remove(&name);
+    }
+    Ok(Kept::new(encoded?, &headers))
 }

@@ -132,13 +132,6 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
-pub(crate) async fn one(
-    State(api): State<Api>,
-    Segment(name): Segment,
-) -> Result<Json<MinerView>, ApiError> {
-    Ok(Json(api.0.miners.get(&name)?))
-}
-
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StopQuery {

@@ -112,7 +112,7 @@ fn mining() -> Routes {
         .at(
             "/miners/{name}",
             [
-                get(View, miners::one, "Show a miner"),
+                get(View, listing::one, "Show a miner"),
                 delete(Operate, miners::stop, "Stop a miner; with remove=true also forget it"),
             ],
         )
