@@ -6,7 +6,8 @@ import { refresh } from '../state.js';
 import { Order, useOrder } from '../order.js';
 import { Act, Empty, Problem, Tile, useGet } from '../ui.js';
 
-const nameOf = (choice) => (typeof choice === 'string' ? choice : choice.pool);
+/** A pool of a profile is a name, or an object with more than its name. */
+export const nameOf = (choice) => (typeof choice === 'string' ? choice : choice.pool);
 
 /** Names that drivers have for a pool beside the list where saved ones go. */
 const OF_POOLS = ['pool', 'pools', 'url', 'wallet', 'user', 'password', 'pass', 'tls', 'tlsFingerprint'];
@@ -24,7 +25,7 @@ export function besidePools(schema, config) {
   return { ...schema, required: [], properties: Object.fromEntries(all.filter(stays)) };
 }
 
-/** Chooses among `saved` pools. What is chosen is a name, or an object with more than its name. */
+/** Chooses among `saved` pools. */
 export function PoolOrder({ id, saved, chosen, onChange }) {
   const order = useOrder(chosen, onChange);
   const left = saved.filter((it) => !chosen.some((choice) => nameOf(choice) === it.name));

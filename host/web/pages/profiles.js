@@ -7,7 +7,7 @@ import { Act, Dialog, Empty, Problem, Tabs, useGet, words } from '../ui.js';
 import { SchemaForm } from '../form.js';
 import { Exchange } from './exchange.js';
 import { Plan } from './plan.js';
-import { PoolOrder, besidePools } from './pools.js';
+import { PoolOrder, besidePools, nameOf } from './pools.js';
 
 function Editor({ id, onClose }) {
   const [types, setTypes] = useState([]);
@@ -70,6 +70,7 @@ function Profiles() {
       <div class="card-head"><span class="name">${it.name}</span><span class="dim">${it.minerType}</span></div>
       ${it.problem && html`<p class="reason">${it.problem}</p>`}
       <p class="tags">${(it.tags ?? []).map((tag) => html`<span class="tag">${tag}</span>`)}${it.autostart && html`<span class="tag">starts with the host</span>`}</p>
+      ${it.pools?.length > 0 && html`<p class="dim break">Pools: ${it.pools.map(nameOf).join(', ')}</p>`}
       <p class="dim">${it.miners?.length ? `Miners: ${it.miners.map((miner) => miner.name ?? miner).join(', ')}` : 'No miner of it yet.'}</p>
       <div class="actions"><${Act} label="Start" kind="primary" disabled=${Boolean(it.problem)} does=${start(it)} />
         <button type="button" onClick=${() => setEditing(it.id)}>Edit</button><button type="button" onClick=${() => setExplaining(it)}>Explain</button>
