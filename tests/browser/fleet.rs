@@ -43,6 +43,9 @@ fn miners_of_two_nodes_are_stopped_and_started_at_once() {
     page.wait_for_text("2 selected");
     let command = |verb: &str, miner: &str| {
         page.click_at(&format!("//*[contains(@class,'toolbar')]//button[.='{verb}']"));
+        let known = "return [...document.querySelectorAll('#bulk-names option')]
+            .map((it) => it.value)";
+        page.until("the miners to choose from", || page.look(known) == json!(["alone", "cpu"]));
         page.fill("bulk-name", miner);
         page.click_at("//dialog//button[@type='submit']");
         page.wait("the outcomes", "return document.querySelector('dialog tbody tr')");

@@ -72,7 +72,23 @@ fn what_miners_pools_and_devices_say_is_shown_and_never_run() {
             shown.as_str().is_some_and(|it| it.contains(text))
         });
     }
-    for hash in ["#/drivers", "#/fleet", "#/settings/audit", "#/miners/%3Cimg%20src=x%3E"] {
+    page.turn("#/profiles/exchange");
+    page.click("JSON");
+    page.click("Show");
+    page.wait("what is exported", "return document.querySelector('pre.tail')?.innerText");
+    let more =
+        json!({ "adit": 1, "profiles": [{ "name": format!("{WORD} 2"), "minerType": "sim" }] });
+    page.fill("import-text", &more.to_string());
+    page.click("See what would happen");
+    page.wait("what would be imported", "return document.querySelector('.outcome')?.innerText");
+    for hash in [
+        "#/settings/doctor",
+        "#/miners/asic/pools",
+        "#/drivers",
+        "#/fleet",
+        "#/settings/audit",
+        "#/miners/%3Cimg%20src=x%3E",
+    ] {
         page.turn(hash);
         page.wait(hash, "return document.querySelector('main h1, main h2')");
     }

@@ -17,7 +17,8 @@ function Outcomes({ peers, outcomes }) {
     <td>${it.error ? html`<span class="bad">${it.error.message ?? it.error.error ?? it.error.code}</span>` : html`<span class="tag good">done</span>`}</td></tr>`)}</tbody></table>`;
 }
 
-export function Bulk({ peers, again }) {
+/** `miners`: names of miners that these nodes have. */
+export function Bulk({ peers, miners, again }) {
   const [verb, setVerb] = useState(null);
   const [name, setName] = useState('');
   const [canary, setCanary] = useState(true);
@@ -46,7 +47,7 @@ export function Bulk({ peers, again }) {
     ${verb && html`<${Dialog} title=${`${title} on ${peers.length} ${peers.length === 1 ? 'node' : 'nodes'}`} onClose=${close}>
       ${outcomes ? html`<${Outcomes} peers=${peers} outcomes=${outcomes} /><footer><button type="button" class="primary" onClick=${close}>Close</button></footer>`
     : html`<form onSubmit=${submit}><p class="dim">${peers.map((it) => it.name).join(', ')}</p>
-        <div class="field"><label for="bulk-name">${label}</label><input id="bulk-name" required autocomplete="off" value=${name} onInput=${(e) => setName(e.target.value)} /><small>${help}</small></div>
+        <div class="field"><label for="bulk-name">${label}</label><input id="bulk-name" required autocomplete="off" list=${field === 'minerName' ? 'bulk-names' : undefined} value=${name} onInput=${(e) => setName(e.target.value)} /><datalist id="bulk-names">${miners.map((it) => html`<option value=${it} />`)}</datalist><small>${help}</small></div>
         ${peers.length > 1 && html`<label class="check"><input type="checkbox" checked=${canary} onChange=${(e) => setCanary(e.target.checked)} /> Try one node first, and go on only when that worked</label>`}
         <${Problem}>${error}</${Problem}>
         <footer><button type="button" onClick=${close}>Cancel</button><button type="submit" class=${verb === 'stop' ? 'danger' : 'primary'} disabled=${busy}>${title}</button></footer></form>`}</${Dialog}>`}`;

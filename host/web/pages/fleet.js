@@ -112,6 +112,7 @@ export function FleetPage() {
   const again = () => { peers.again(); fleet.again(); };
   const workers = shown.filter((it) => it.role !== 'controller');
   const picked = all.filter((it) => chosen.includes(it.id));
+  const miners = [...new Set(picked.flatMap((it) => Object.keys(remotes[it.id]?.miners ?? {})))].sort();
   const everybody = workers.length > 0 && workers.every((it) => chosen.includes(it.id));
   const choose = (id) => setChosen(chosen.includes(id) ? chosen.filter((it) => it !== id) : [...chosen, id]);
   return html`<div class="page-head"><h1>Fleet</h1>
@@ -124,7 +125,7 @@ export function FleetPage() {
     ${all.length ? html`<div class="toolbar">
         ${workers.length > 0 && html`<label class="check"><input type="checkbox" checked=${everybody} onChange=${() => setChosen(everybody ? [] : workers.map((it) => it.id))} /> Select all${tag ? ` with ${tag}` : ''}</label>`}
         ${tags.length > 0 && html`<select aria-label="Tag" value=${tag} onChange=${(e) => setTag(e.target.value)}><option value="">All tags</option>${tags.map((it) => html`<option value=${it}>${it}</option>`)}</select>`}
-        ${picked.length > 0 && html`<${Bulk} peers=${picked} again=${again} />`}</div>
+        ${picked.length > 0 && html`<${Bulk} peers=${picked} miners=${miners} again=${again} />`}</div>
       <ul class="cards">${shown.map((it) => html`<${Node} key=${it.id} peer=${it} remote=${remotes[it.id]} again=${again} canChoose=${it.role !== 'controller'} chosen=${chosen.includes(it.id)} onChoose=${() => choose(it.id)} />`)}</ul>`
     : peers.value && html`<${Empty} title="No other nodes yet"><p>Make an invite here and enter it on the other rig with <code>adit node join CODE</code>, or on its page Fleet.</p>
         <button type="button" class="primary" onClick=${() => setPairing(true)}>Pair a node</button></${Empty}>`}
