@@ -19,6 +19,7 @@ mod logs;
 mod machine;
 mod make;
 mod outgoing;
+mod parts;
 mod peers;
 mod probe;
 mod profiles;
@@ -80,13 +81,14 @@ use crate::{
     keepers::Keepers,
     miners::{
         live::{Live, Status},
+        parts::Parts,
         probe::Prober,
         supervisor::{Order, Reply, Supervisor},
         tick::Ticker,
     },
     model::{
         miner::MinerView,
-        name::{DriverId, MinerName},
+        name::MinerName,
         plan::PlanView,
         sample::Grid,
     },
@@ -117,45 +119,6 @@ pub struct Options {
     pub remote_write: Option<RemoteWriteSettings>,
     /// Who is told of events.
     pub webhooks: Vec<WebhookSettings>,
-}
-
-/// What every part of this module uses.
-pub(crate) struct Parts {
-    options: Options,
-    store: Store,
-    keepers: Keepers,
-    drivers: Drivers,
-    prober: Prober,
-    ticker: Ticker,
-    watchdog: watchdog::Watchdog,
-    remote_write: remote_write::RemoteWrite,
-    webhooks: webhooks::Webhooks,
-    outgoing: outgoing::Outgoing,
-    installations: install::Installations,
-    /// Held while profiles, wallets or pools change: each change is checked against all of them.
-    changing: tokio::sync::Mutex<()>,
-    events: Events,
-    figures: figures::AllFigures,
-    /// Counts what operators see at once: starts, stops, and other changes of a miner's state.
-    revision: AtomicU64,
-}
-
-impl Parts {
-    /// What is shown of some miner is another from now on.
-    fn changed(&self) {
-        self.revision.fetch_add(1, Ordering::Release);
-    }
-
-    fn folder(&self, miner: &MinerName) -> PathBuf {
-        self.options.root.join(miner.as_str())
-    }
-
-    fn driver(&self, id: &DriverId) -> Result<Driver, Error> {
-        self.drivers.get(id).ok_or_else(|| Error::NoDriver {
-            id: id.clone(),
-            known: self.drivers.loaded().map(|driver| driver.id().to_string()).collect(),
-        })
-    }
 }
 
 /// A miner under management.
