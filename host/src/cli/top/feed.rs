@@ -85,7 +85,7 @@ fn away(error: &Error) -> News {
 }
 
 async fn look(client: &Client, wanted: &Wanted, asks_about: bool) -> Result<News, Error> {
-    let miners: Vec<MinerView> = client.get("/miners").await?;
+    let miners: Vec<MinerView> = client.get("/miners?all=true&brief=true").await?;
     let about = if asks_about { Some(about(client).await?) } else { None };
     let detail = match &wanted.miner {
         Some(name) if miners.iter().any(|it| it.name == *name) => {
