@@ -89,9 +89,8 @@ pub(crate) struct NewMinerBody {
     restart: Option<RestartPolicy>,
     /// Id or name of a profile, instead of type, config and restart.
     profile: Option<String>,
-    /// How it is watched.
-    #[serde(default)]
-    watchdog: Options,
+    /// How it is watched; as the settings say when absent or null.
+    watchdog: Option<Options>,
 }
 
 pub(crate) async fn create(
@@ -99,6 +98,7 @@ pub(crate) async fn create(
     Body(body): Body<NewMinerBody>,
 ) -> Result<Response, ApiError> {
     let NewMinerBody { name, driver, config, restart, profile, watchdog } = body;
+    let watchdog = watchdog.unwrap_or_default();
     watchdog.check().map_err(|wrong| ApiError::bad_request(format!("watchdog.{wrong}")))?;
     let mut view = match (driver, profile) {
         (Some(driver), None) => {

@@ -55,7 +55,8 @@ fn a_configuration_that_is_null_counts_as_absent() {
     assert!(args[0].is_array() && args[0] == args[1], "{args:?}");
     let profile = json!({ "name": "P", "minerType": "sim", "config": {} });
     let profile = host.ok("POST", "/profiles", &profile);
-    let body = json!({ "name": "third", "profile": profile["id"], "config": null, "type": null });
+    let body = json!({ "name": "third", "profile": profile["id"], "config": null, "type": null,
+        "restart": null, "watchdog": null });
     host.ok("POST", "/miners", &body);
     // Any other value that is no object is a mistake.
     for config in [json!([]), json!(""), json!(0), json!(false)] {
