@@ -68,10 +68,10 @@ fn a_driver_in_toml_serves_miners_changes_and_goes() {
     let added = add(&host, example().to_str().unwrap());
     assert_eq!((&added["state"], &added["isolation"]), (&json!("loaded"), &json!("process")));
     assert!(added["path"].as_str().unwrap().ends_with("/drivers/sim-written.toml"), "{added}");
-    assert_eq!(added["interpreter"]["id"], "declarative");
+    assert_eq!(added["interpreter"]["id"], "declarative", "{added}");
     let all = host.get("/drivers");
-    let is_listed = all.as_array().unwrap().iter().any(|it| it["id"] == "declarative");
-    assert!(!is_listed, "the library that serves it is no driver: {all}");
+    let is_driver = all.as_array().unwrap().iter().any(|it| it["id"] == "declarative");
+    assert!(!is_driver, "the library that serves it is no driver: {all}");
     assert!(!host.get("/miners/available").to_string().contains("declarative"));
     start(&host, "rig-1");
     let miner = wait_for("figures", || {

@@ -149,6 +149,10 @@ impl Collector {
             // A device prints nothing: that it does not answer is all there is to know.
             metrics.phase = Some(Phase::Degraded);
         }
+        if seen.api_failure.is_some() && metrics.phase.is_none() {
+            // It runs, and nobody can say what it does; least of all that it starts.
+            metrics.phase = Some(Phase::Unknown);
+        }
         if let Some(pool) = seen.pool.news(&metrics) {
             let data = json!({ "name": self.miner, "minerType": self.driver, "pool": pool });
             self.parts.events.publish("miner.connected", data);
@@ -188,9 +192,10 @@ impl Collector {
     async fn instance(&self) -> Result<Instance, CallError> {
         match self.parts.drivers.get(&self.driver) {
             Some(driver) => driver.instance(Some(&self.miner)).await,
+            // A failure like any other of a driver: who cannot ask must not judge the miner.
             None => Err(CallError::Refused {
                 op: "create",
-                kind: ErrorKind::Unavailable,
+                kind: ErrorKind::Failed,
                 message: format!("the driver {} is not loaded", self.driver),
             }),
         }

@@ -198,7 +198,8 @@ impl Miners {
             let next = {
                 let mut wards = self.0.parts.watchdog.wards();
                 let ward = wards.entry(name.clone()).or_default();
-                let look = look(&subject);
+                let driver = self.0.parts.drivers.get(&subject.member.row.driver);
+                let look = look(&subject, driver.is_some());
                 let run = subject.live.as_ref().map(|live| live.hold.id().clone());
                 ward.see(run, look, step, &limits)
             };
@@ -313,7 +314,7 @@ impl Miners {
     }
 }
 
-fn look(subject: &Subject) -> Look {
+fn look(subject: &Subject, has_driver: bool) -> Look {
     let figures = subject.live.as_ref().map(|live| live.figures.get()).unwrap_or_default();
     let phase = subject.sample.phase;
     Look {
@@ -326,8 +327,9 @@ fn look(subject: &Subject) -> Look {
         },
         metrics: subject.sample.metrics.clone().unwrap_or_default(),
         signs: Signs { cpu_ms: subject.cpu_ms, ..figures.signs },
-        // Without a record of its launch nobody asks it anything.
-        blind: figures.driver_error.is_some()
+        // Without a driver or a record of its launch nobody asks it anything.
+        blind: !has_driver
+            || figures.driver_error.is_some()
             || subject.live.as_ref().is_some_and(|live| live.launch.is_none()),
     }
 }

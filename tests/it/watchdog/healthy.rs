@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{grief, impatient, incidents, wait_for_action};
-use crate::host::wait_for;
+use crate::{drivers::foulty, host::wait_for};
 
 #[test]
 fn the_healthy_and_the_odd_are_never_touched() {
@@ -42,6 +42,31 @@ fn the_healthy_and_the_odd_are_never_touched() {
     }
     assert_eq!(host.miner("well")["watchdog"]["state"], "healthy");
     assert_eq!(host.miner("resting")["watchdog"]["excuse"], "paused");
+}
+
+#[test]
+fn a_miner_without_a_driver_is_left_alone_however_silent_it_is() {
+    let host = impatient("");
+    host.run_json(&["driver", "add", foulty(&host, "0.1.0").to_str().unwrap()]);
+    // Nothing but its driver's questions says how it is.
+    let config = json!({ "args": ["--no-output"] });
+    host.ok("POST", "/miners", &json!({ "name": "rig", "type": "foulty", "config": config }));
+    wait_for("figures", || host.get("/miners/rig/stats")["hashrate"].as_f64());
+    let program = host.program("rig");
+    host.run_json(&["driver", "remove", "foulty"]);
+    let began = std::time::Instant::now();
+    let miner = wait_for("a miner without a driver for longer than any patience", || {
+        let miner = host.miner("rig");
+        let is_long = began.elapsed() > std::time::Duration::from_secs(12);
+        (miner["driverless"] == true && is_long).then_some(miner)
+    });
+    assert_eq!((&miner["running"], &miner["phase"]), (&json!(true), &json!("unknown")), "{miner}");
+    assert_eq!((host.program("rig"), &miner["restarts"]), (program, &json!(0)));
+    assert_eq!(incidents(&host, "rig"), Vec::<Value>::new());
+    // Whoever brings the driver back finds it as it was.
+    host.run_json(&["driver", "add", foulty(&host, "0.2.0").to_str().unwrap()]);
+    wait_for("figures again", || host.get("/miners/rig/stats")["hashrate"].as_f64());
+    assert_eq!(host.program("rig"), program);
 }
 
 #[test]
