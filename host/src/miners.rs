@@ -243,9 +243,11 @@ impl Miners {
     /// Ends a miner's run and begins a new one.
     ///
     /// # Errors
-    /// As for [`start`](Self::start).
+    /// As for [`start`](Self::start), and [`Error::NoDriver`].
     pub async fn restart(&self, name: &str) -> Result<MinerView, Error> {
-        let name = self.member(name)?.row.name;
+        let MinerRow { name, driver, .. } = self.member(name)?.row;
+        // What could not be started again is not ended.
+        self.0.parts.driver(&driver)?;
         self.order(&name, Order::Restart).await?;
         self.get(name.as_str())
     }

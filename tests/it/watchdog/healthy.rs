@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{grief, impatient, incidents, wait_for_action};
-use crate::{drivers::foulty, host::wait_for};
+use crate::{api::refused, drivers::foulty, host::wait_for};
 
 #[test]
 fn the_healthy_and_the_odd_are_never_touched() {
@@ -63,6 +63,10 @@ fn a_miner_without_a_driver_is_left_alone_however_silent_it_is() {
     assert_eq!((&miner["running"], &miner["phase"]), (&json!(true), &json!("unknown")), "{miner}");
     assert_eq!((host.program("rig"), &miner["restarts"]), (program, &json!(0)));
     assert_eq!(incidents(&host, "rig"), Vec::<Value>::new());
+    // What could not be started again is not ended, not even by mistake.
+    let restart = ("POST", "/miners/rig/restart", &Value::Null);
+    let told = refused(&host, restart, (400, "UNSUPPORTED_MINER"));
+    assert!(told.contains("there is no driver foulty"), "{told}");
     // Whoever brings the driver back finds it as it was.
     host.run_json(&["driver", "add", foulty(&host, "0.2.0").to_str().unwrap()]);
     wait_for("figures again", || host.get("/miners/rig/stats")["hashrate"].as_f64());
