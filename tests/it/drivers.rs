@@ -75,6 +75,18 @@ fn a_driver_comes_changes_and_goes_and_its_miner_runs_on() {
     assert_eq!((&miner["running"], &miner["restarts"]), (&json!(true), &json!(0)), "{miner}");
     assert!(is_alive(program) && host.program("rig") == program);
     refused(&host, ("POST", "/drivers/foulty/clear", NONE), (404, "DRIVER_NOT_FOUND"));
+    // Its program ends, and begins again as soon as there is a driver.
+    signal(program, rustix::process::Signal::KILL);
+    wait_for("a miner that waits for its driver", || {
+        (host.miner("rig")["phase"] == "failed").then_some(())
+    });
+    assert_eq!(add(&host, "0.2.0")["state"], "loaded");
+    wait_for("the miner", || {
+        let miner = host.miner("rig");
+        (miner["running"] == true && miner["driverless"] == false).then_some(())
+    });
+    host.run_json(&["driver", "remove", "foulty"]);
+    wait_for("no driver", || listed(&host, "foulty").is_none().then_some(()));
 
     let told = host.get("/events/recent").to_string();
     for kind in ["loaded", "failed", "replaced", "cleared", "removed"] {

@@ -94,6 +94,8 @@ struct Waiting {
     reason: String,
     /// `None`: until the operator acts.
     until: Option<(Instant, i64)>,
+    /// Whether there was no driver; the wait ends as soon as there is one.
+    is_for_driver: bool,
 }
 
 pub(crate) struct Supervisor {
@@ -192,6 +194,7 @@ impl Supervisor {
     fn pause(&self) -> Pause {
         let over = self.waiting.as_ref().is_none_or(|waiting| {
             waiting.until.is_some_and(|(instant, _)| instant <= Instant::now())
+                || waiting.is_for_driver && self.parts.drivers.get(&self.row.driver).is_some()
         });
         if over { Pause::Over } else { Pause::Lasts }
     }

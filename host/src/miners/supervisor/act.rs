@@ -177,6 +177,9 @@ impl Supervisor {
                 tracing::error!(miner = %self.row.name, reason, "cannot start the miner");
                 self.tell("miner.error", json!({ "error": reason }));
                 self.wait(Phase::Failed, reason, self.row.restart.retry_failed());
+                if let (Some(waiting), Error::NoDriver { .. }) = (&mut self.waiting, &error) {
+                    waiting.is_for_driver = true;
+                }
                 let mut error = Some(error);
                 for waiter in self.starting.drain(..) {
                     let again = Error::Start {
@@ -320,7 +323,7 @@ impl Supervisor {
             let at_ms = jiff::Timestamp::now().as_millisecond().saturating_add(pause_ms);
             (Instant::now() + pause, at_ms)
         });
-        self.waiting = Some(Waiting { phase, reason, until });
+        self.waiting = Some(Waiting { phase, reason, until, is_for_driver: false });
     }
 }
 
