@@ -86,12 +86,7 @@ use crate::{
         supervisor::{Order, Reply, Supervisor},
         tick::Ticker,
     },
-    model::{
-        miner::MinerView,
-        name::MinerName,
-        plan::PlanView,
-        sample::Grid,
-    },
+    model::{miner::MinerView, name::MinerName, plan::PlanView, sample::Grid},
     store::{MinerRow, RunRow, Store},
 };
 
