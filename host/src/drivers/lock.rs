@@ -1,7 +1,8 @@
 //! `drivers.lock`: which files the operator has let run as drivers, by SHA-256.
 //!
 //! Without pinning every driver that is loaded is written down, and the library that serves it when
-//! it is a definition, so that whoever pins later pins what ran before. With pinning only what is written down is loaded.
+//! it is a definition, so that whoever pins later pins what ran before. With pinning only what is
+//! written down is loaded.
 
 use std::{
     fs,
