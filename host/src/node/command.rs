@@ -159,7 +159,11 @@ impl Net {
             }
         }
         if chosen.is_empty() {
-            let told = "no node is chosen: write peers, tags that some have, or all";
+            let told = if targets.all {
+                "there is no node to command: have one join with the code of `adit node invite`"
+            } else {
+                "no node is chosen: write peers, tags that some have, or all"
+            };
             return Err(Error::Invalid(told.to_owned()));
         }
         Ok(chosen.into_iter().collect())

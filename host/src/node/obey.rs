@@ -99,7 +99,9 @@ pub(crate) async fn answer(
     message: &Message,
 ) -> Body {
     let body = &message.body;
-    let is_noted = body.has_effect() || matches!(body, Body::Rotate(_) | Body::Unknown(_));
+    // What cannot be read may have been meant to have an effect, such as one with a path for a name.
+    let is_odd = matches!(body, Body::Unknown(_) | Body::Malformed { .. });
+    let is_noted = body.has_effect() || is_odd || matches!(body, Body::Rotate(_));
     if is_noted && !net.book().may_command(key) {
         return fault("RATE_LIMITED", "too many commands: send fewer");
     }
@@ -121,14 +123,11 @@ pub(crate) async fn answer(
             Body::Error(Fault { code, message }) => format!("{code}: {message}"),
             _ => "done".to_owned(),
         };
+        if refused || is_odd {
+            let (peer, action) = (key.id(), summary(body));
+            tracing::warn!(peer = peer.short(), action, outcome, "refused a command");
+        }
         if refused {
-            let peer = key.id();
-            tracing::warn!(
-                peer = peer.short(),
-                action = summary(body),
-                outcome,
-                "refused a command"
-            );
             let data = json!({ "action": summary(body), "reason": outcome });
             net.publish("peer.forbidden", key, data);
         }

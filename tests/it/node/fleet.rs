@@ -208,6 +208,13 @@ fn bad_requests_say_what_to_change() {
             400,
             "no node is chosen",
         ),
+        (
+            "POST",
+            "/remote/stop",
+            json!({ "targets": { "all": true }, "command": { "minerName": "a" } }),
+            400,
+            "there is no node to command",
+        ),
         ("POST", "/node/rotate", json!({ "finish": true }), 400, "no new key was announced"),
     ] {
         let (given, answer) = host.call(method, path, &body);

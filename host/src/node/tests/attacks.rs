@@ -124,12 +124,14 @@ async fn a_stream_cut_at_every_byte_leaves_nothing_behind() {
     }
     stream.extend([0; 4]);
     stream.extend(first);
+    let mut refusals = rig.refusals();
     for end in 0..=stream.len() {
         *rig.net().failures() = Default::default();
         let mut socket = TcpStream::connect(rig.address()).await.unwrap();
         socket.write_all(&stream[..end]).await.unwrap();
         drop(socket);
     }
+    assert!(refusals.next().await.contains("no WebSocket"));
     let net = rig.net();
     wait_for("all places to be free again", || {
         (net.handshakes.available_permits() == 256).then_some(())
@@ -234,6 +236,7 @@ async fn a_worker_cannot_promote_itself() {
     let begun = Raw::session_as(&rig, &key, NodeRole::Controller, Uuid::new_v4()).await;
     let answer = begun.unwrap().ask(stop()).await.unwrap();
     assert!(matches!(&answer, Body::Error(fault) if fault.code == "FORBIDDEN"), "{answer:?}");
+    assert!(rig.store.audit(1).await.unwrap()[0].outcome.contains("the right to control"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -347,6 +350,11 @@ async fn unknown_and_malformed_messages_are_answered() {
     let Body::Error(fault) = answer else { panic!("{answer:?}") };
     assert!(fault.code == "INVALID_INPUT" && fault.message.contains("is not usable"), "{fault:?}");
     assert!(matches!(raw.ask(ping()).await, Ok(Body::Pong(_))));
+    let audit = rig.store.audit(10).await.unwrap();
+    for (action, outcome) in [("reboot", "UNKNOWN_TYPE"), ("stop_miner", "is not usable")] {
+        let noted = audit.iter().any(|it| it.action == action && it.outcome.contains(outcome));
+        assert!(noted, "{action}: {audit:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
