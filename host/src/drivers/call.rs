@@ -16,7 +16,7 @@ use std::{
             Ordering::{AcqRel, Acquire},
         },
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use adit_plugin_api::{Error, ErrorKind};
@@ -214,9 +214,13 @@ impl Caller {
         })
     }
 
-    /// Counts a call that ended like this.
-    pub(crate) fn noted<T>(&self, result: Result<T, CallError>) -> Result<T, CallError> {
-        self.begin_quarantine(self.0.record.note(&result));
+    /// Counts a call that began then and ended like this.
+    pub(crate) fn noted<T>(
+        &self,
+        began: Instant,
+        result: Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        self.begin_quarantine(self.0.record.note(&result, began.elapsed()));
         result
     }
 
@@ -272,8 +276,10 @@ impl Caller {
         let caller = self.clone();
         // A task of its own, so that a caller that goes away does not leave a call that nobody
         // would notice to be stuck.
-        let watching =
-            tokio::spawn(async move { caller.noted(caller.watch(op, limit, permit, work).await) });
+        let watching = tokio::spawn(async move {
+            let began = Instant::now();
+            caller.noted(began, caller.watch(op, limit, permit, work).await)
+        });
         watching.await.unwrap_or_else(|error| Err(CallError::from_join(op, error)))
     }
 

@@ -29,9 +29,32 @@ pub struct Health {
     pub crashes: u64,
     /// Calls that missed their deadline and have not returned yet.
     pub stuck: usize,
+    /// How long the calls took.
+    #[serde(skip)]
+    pub took: Took,
     /// The most recent failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
+}
+
+/// Upper ends of the classes of [`Took`], in seconds; the last class has no end.
+pub const TOOK_S: [f64; 6] = [0.0001, 0.001, 0.01, 0.1, 1.0, 10.0];
+
+/// How long calls took, in classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// Calls in each class of [`TOOK_S`], and those that took longer.
+    pub counts: [u64; TOOK_S.len() + 1],
+    /// All of them together.
+    pub sum: Duration,
+}
+
+impl Took {
+    fn add(&mut self, took: Duration) {
+        let class = TOOK_S.iter().position(|end| took.as_secs_f64() <= *end);
+        self.counts[class.unwrap_or(TOOK_S.len())] += 1;
+        self.sum = self.sum.saturating_add(took);
+    }
 }
 
 /// A call that ended badly.
@@ -97,33 +120,38 @@ impl Record {
         Self { tolerance, state: Mutex::default() }
     }
 
-    /// Notes how a call ended. Returns the quarantine if it begins with this.
-    pub(crate) fn note<T>(&self, result: &Result<T, CallError>) -> Option<Quarantine> {
+    /// Notes how a call ended and how long it took. Returns the quarantine if it begins with this.
+    pub(crate) fn note<T>(
+        &self,
+        result: &Result<T, CallError>,
+        took: Duration,
+    ) -> Option<Quarantine> {
         let mut state = self.state();
         let health = &mut state.health;
-        let Err(error) = result else {
-            health.calls += 1;
-            return None;
-        };
-        let mut counts = true;
-        match error {
-            // The driver was not called at all.
+        // The driver was not called at all.
+        if let Err(
             CallError::Busy { .. }
             | CallError::Wedged { .. }
             | CallError::Resting { .. }
-            | CallError::Quarantined { .. } => return None,
+            | CallError::Quarantined { .. },
+        ) = result
+        {
+            return None;
+        }
+        health.calls += 1;
+        health.took.add(took);
+        let Err(error) = result else { return None };
+        let mut counts = true;
+        match error {
             CallError::Panicked { .. } => health.panics += 1,
             CallError::Deadline { .. } => health.timeouts += 1,
             // The end itself is noted once, by `crashed`.
             CallError::Ended { .. } | CallError::Refused { kind: ErrorKind::Failed, .. } => {
                 counts = false;
             }
-            CallError::Refused { .. } => {
-                health.calls += 1;
-                return None;
-            }
+            CallError::Refused { .. } => return None,
+            _ => {}
         }
-        health.calls += 1;
         health.failures += 1;
         state.fail(error.op(), &error.to_string());
         if counts { state.judge(self.tolerance, &error.to_string()) } else { None }
@@ -189,17 +217,19 @@ mod tests {
         let kind = ErrorKind::Invalid;
         let refused = Err::<(), _>(CallError::Refused { op: "start", kind, message: "x".into() });
         for _ in 0..10 {
-            assert_eq!(record.note(&refused), None);
+            assert_eq!(record.note(&refused, Duration::ZERO), None);
         }
-        assert_eq!(record.note(&panicked()), None);
+        assert_eq!(record.note(&panicked(), Duration::from_millis(5)), None);
         assert_eq!(record.crashed("signal 11"), None);
-        assert_eq!(record.note(&Ok(())), None);
-        let begun = record.note(&panicked()).unwrap();
+        assert_eq!(record.note(&Ok(()), Duration::from_secs(60)), None);
+        let begun = record.note(&panicked(), Duration::ZERO).unwrap();
         assert_eq!((begun.count, begun.reason.as_str(), begun.within_s), (3, "no", 3600));
-        assert_eq!(record.note(&panicked()), None, "it begins once");
+        assert_eq!(record.note(&panicked(), Duration::ZERO), None, "it begins once");
         assert_eq!(record.quarantine(), Some(begun));
         let health = record.read(0);
         assert_eq!((health.panics, health.crashes, health.calls), (3, 1, 14));
+        assert_eq!(health.took.counts, [12, 0, 1, 0, 0, 0, 1]);
+        assert_eq!(health.took.sum, Duration::from_millis(60_005));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod families;
 use adit_plugin_api::{DeviceMetrics, PerformanceMetrics, Phase, PoolMetrics};
 
 use crate::{
+    drivers::health::TOOK_S,
     miners::{Miners, series::families::Families},
     model::{miner::MinerView, series::Family},
 };
@@ -45,7 +46,11 @@ impl Miners {
                 let labels = [("driver", id), ("outcome", outcome)];
                 families.driver_calls.add(&labels, float(count));
             }
-            families.driver_stuck.add(&[("driver", id)], float(health.stuck as u64));
+            let (label, took) = ([("driver", id)], &health.took);
+            let sum = took.sum.as_secs_f64();
+            families.driver_took.add_counts(&label, &TOOK_S, &took.counts, sum);
+            families.driver_stuck.add(&label, float(health.stuck as u64));
+            families.driver_quarantined.add(&label, flag(driver.quarantine().is_some()));
         }
         for view in self.list() {
             let driver = self.0.parts.drivers.get(&view.miner_type);

@@ -9,6 +9,8 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts by size: how many were at most so large, for several sizes.
+    Histogram,
 }
 
 /// All series of one name.
@@ -27,6 +29,8 @@ pub struct Family {
 /// One series at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
+    /// What follows the name of its family; empty unless that is a histogram.
+    pub suffix: &'static str,
     /// Names and values.
     pub labels: Vec<(&'static str, String)>,
     /// The figure.
@@ -44,11 +48,40 @@ impl Family {
         Self { name, help, kind: Kind::Counter, points: Vec::new() }
     }
 
+    /// A histogram without points.
+    pub fn histogram(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, kind: Kind::Histogram, points: Vec::new() }
+    }
+
+    /// Adds what was counted: `counts` has one class more than there are `ends`.
+    pub fn add_counts(
+        &mut self,
+        labels: &[(&'static str, &str)],
+        ends: &[f64],
+        counts: &[u64],
+        sum: f64,
+    ) {
+        let ends = ends.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
+        let mut total = 0.0;
+        for (end, count) in ends.zip(counts) {
+            #[expect(clippy::cast_precision_loss, reason = "series are floating-point numbers")]
+            let count = *count as f64;
+            total += count;
+            self.put("_bucket", &[labels, &[("le", end.as_str())]].concat(), total);
+        }
+        self.put("_sum", labels, sum);
+        self.put("_count", labels, total);
+    }
+
     /// Adds a point. What is no number is left out: it would be a gap or an alarm nobody understands.
     pub fn add(&mut self, labels: &[(&'static str, &str)], value: f64) {
+        self.put("", labels, value);
+    }
+
+    fn put(&mut self, suffix: &'static str, labels: &[(&'static str, &str)], value: f64) {
         if value.is_finite() {
             let labels = labels.iter().map(|(name, value)| (*name, label(value))).collect();
-            self.points.push(Point { labels, value });
+            self.points.push(Point { suffix, labels, value });
         }
     }
 }
@@ -70,11 +103,13 @@ pub fn text(families: &[Family]) -> String {
         let kind = match family.kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         // Writing to a string cannot fail.
         let _ok = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
         for point in &family.points {
             text.push_str(name);
+            text.push_str(point.suffix);
             for (at, (label, value)) in point.labels.iter().enumerate() {
                 text.push(if at == 0 { '{' } else { ',' });
                 text.push_str(label);
@@ -124,6 +159,22 @@ mod tests {
              # HELP miner_shares_total Shares.\n\
              # TYPE miner_shares_total counter\n\
              miner_shares_total 18446744073709552000\n"
+        );
+    }
+
+    #[test]
+    fn a_histogram_counts_what_is_at_most_so_large() {
+        let mut took = Family::histogram("took_seconds", "How long it took.");
+        took.add_counts(&[("driver", "a")], &[0.001, 10.0], &[3, 0, 1], 60.5);
+        assert_eq!(
+            text(&[took]),
+            "# HELP took_seconds How long it took.\n\
+             # TYPE took_seconds histogram\n\
+             took_seconds_bucket{driver=\"a\",le=\"0.001\"} 3\n\
+             took_seconds_bucket{driver=\"a\",le=\"10\"} 3\n\
+             took_seconds_bucket{driver=\"a\",le=\"+Inf\"} 4\n\
+             took_seconds_sum{driver=\"a\"} 60.5\n\
+             took_seconds_count{driver=\"a\"} 4\n"
         );
     }
 

@@ -1,6 +1,9 @@
 //! An object of a driver in a runner: made in each process anew, asked over the socket.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use adit_plugin_api::{
     Context, Error, Services,
@@ -49,6 +52,7 @@ impl Object {
         let limits = self.runner.0.limits;
         let caller = &self.runner.0.caller;
         let permit = caller.permit(op, limits.create).await?;
+        let began = Instant::now();
         let made = async {
             let context =
                 question::context(&self.context).map_err(|it| CallError::from_driver(op, it))?;
@@ -56,7 +60,7 @@ impl Object {
             let parts = vec![context.into_bytes()];
             self.put(conn, (op, frame::CREATE), parts, limits.create, permit).await
         };
-        caller.noted(made.await).map(drop)
+        caller.noted(began, made.await).map(drop)
     }
 
     async fn put(
@@ -90,6 +94,7 @@ impl Object {
         let conn = self.conn(op).await?;
         let permit = runner.caller.permit(op, runner.limits.call).await?;
         let code = (op, question.entry as u8);
+        let began = Instant::now();
         let answer = self.put(&conn, code, question.parts, runner.limits.call, permit).await;
         let result = match answer {
             Ok(parts) if parts.iter().map(Vec::len).sum::<usize>() > LARGE => {
@@ -97,9 +102,9 @@ impl Object {
                 reading.unwrap_or_else(|_| Err(Error::failed("the host is shutting down")))
             }
             Ok(parts) => read(parts),
-            Err(error) => return runner.caller.noted(Err(error)),
+            Err(error) => return runner.caller.noted(began, Err(error)),
         };
-        runner.caller.noted(result.map_err(|error| CallError::from_driver(op, error)))
+        runner.caller.noted(began, result.map_err(|error| CallError::from_driver(op, error)))
     }
 }
 

@@ -63,7 +63,8 @@ pub(crate) fn pack(families: &[Family], common: &[(String, String)], at_ms: i64)
                     labels.push(Label { name: name.clone(), value: value.clone() });
                 }
             }
-            labels.push(Label { name: "__name__".to_owned(), value: family.name.to_owned() });
+            let name = format!("{}{}", family.name, point.suffix);
+            labels.push(Label { name: "__name__".to_owned(), value: name });
             labels.sort_by(|a, b| a.name.cmp(&b.name));
             let samples = vec![Sample { value: point.value, timestamp: at_ms }];
             request.timeseries.push(TimeSeries { labels, samples });
