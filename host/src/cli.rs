@@ -42,7 +42,26 @@ const EXIT_CODES: &str = "Exit codes:
   3  no host runs
   4  the doctor found a problem
 
-Colours are for terminals only, and never with NO_COLOR set.";
+Colours are for terminals only, and never with NO_COLOR set.
+
+In a browser, at the address that `adit up` prints:
+  /            the dashboard
+  /docs        all routes of the API, to read and to try
+  /metrics     for Prometheus, below the base path
+
+In the settings, $XDG_CONFIG_HOME/adit/adit.toml (`adit up --help` has the options):
+  [api]            address, TLS, names, pages of other origins
+  [drivers]        folders, trust, isolation, network
+  [programs]       programs that you put in place yourself
+  [releases]       mirrors of release pages
+  [miners]         how often figures are read
+  [events]         how many may listen
+  [history]        days that are kept
+  [watchdog]       how patient it is
+  [node]           where other nodes connect
+  [compat]         ports that speak as XMRig, mmpOS and Claymore
+  [remote_write]   a store that figures are pushed to
+  [[webhooks]]     who is told of events";
 
 /// Exit code when something went wrong.
 const FAILED: u8 = 1;

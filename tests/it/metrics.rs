@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     host::{Host, wait_for},
@@ -37,6 +37,12 @@ fn names(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
+/// The family of a series: a histogram has several.
+fn family(name: &str) -> &str {
+    let base = ["_bucket", "_sum", "_count"].iter().find_map(|it| name.strip_suffix(it));
+    base.filter(|it| it.ends_with("_duration_seconds")).unwrap_or(name)
+}
+
 #[test]
 fn everything_that_is_asked_for_in_the_examples_is_there() {
     let host = busy();
@@ -52,7 +58,14 @@ fn everything_that_is_asked_for_in_the_examples_is_there() {
     assert!(text.contains(r#"cause="frozen"} 1"#), "{text}");
     let families: BTreeSet<_> =
         text.lines().filter_map(|it| it.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-    assert_eq!(families, names(&text), "each family is described once, each series is of one");
+    let series: BTreeSet<_> = names(&text).into_iter().map(family).collect();
+    assert_eq!(families, series, "each family is described once, each series is of one");
+    for line in [
+        r#"driver_quarantined{driver="sim"} 0"#,
+        r#"driver_call_duration_seconds_bucket{driver="sim",le="+Inf"}"#,
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
     let series: Vec<_> = text
         .lines()
         .filter(|it| !it.starts_with('#'))
@@ -64,8 +77,12 @@ fn everything_that_is_asked_for_in_the_examples_is_there() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy");
     for file in ["grafana-dashboard.json", "prometheus-alerts.yml"] {
         let asked = fs::read_to_string(examples.join(file)).unwrap();
-        let asked: BTreeSet<String> =
-            words(&asked).into_iter().filter(|it| is_metric(it)).collect();
+        let queries = queries(file, &asked);
+        assert_eq!(
+            queries.len(),
+            asked.matches("expr").count() + asked.matches("label_values(").count()
+        );
+        let asked: BTreeSet<String> = queries.iter().flat_map(|it| asked_by(it)).collect();
         assert!(asked.len() >= 5, "{file}: {asked:?}");
         for name in asked {
             assert!(names(&text).contains(name.as_str()), "{file} asks for {name}\n{text}");
@@ -73,15 +90,88 @@ fn everything_that_is_asked_for_in_the_examples_is_there() {
     }
 }
 
-fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned).collect()
+/// The queries of a dashboard or of alert rules.
+fn queries(file: &str, text: &str) -> Vec<String> {
+    if file.ends_with(".json") {
+        let mut found = Vec::new();
+        find_queries(&serde_json::from_str(text).unwrap(), &mut found);
+        return found;
+    }
+    // Each begins after `expr:` and goes on in lines that are indented deeper.
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = lines.iter().enumerate().filter(|(_, line)| line.trim().starts_with("expr:"));
+    let whole = begins.map(|(at, line)| {
+        let more = lines[at + 1..].iter().take_while(|it| depth(it) > depth(line));
+        [line.trim().trim_start_matches("expr:").trim_start_matches(" |")]
+            .into_iter()
+            .chain(more.copied())
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    whole.collect()
 }
 
-fn is_metric(word: &str) -> bool {
-    ["miner_", "driver_", "host_", "remote_write_", "webhook_", "process_"]
-        .iter()
-        .any(|it| word.starts_with(it))
-        && !["driver_version", "miner_version"].contains(&word)
+fn find_queries(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                match inner.as_str() {
+                    // A datasource is one too, of one word.
+                    Some(text) if name == "expr" || (name == "query" && text.contains('(')) => {
+                        found.push(text.to_owned());
+                    }
+                    _ => find_queries(inner, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|it| find_queries(it, found)),
+        _ => {}
+    }
+}
+
+/// The metrics that a query asks for: every name that is no function, no label and no keyword.
+fn asked_by(query: &str) -> BTreeSet<String> {
+    let mut rest = query.to_owned();
+    for (open, close) in [('"', '"'), ('{', '}'), ('[', ']')] {
+        while let Some(from) = rest.find(open) {
+            let to = from + 1 + rest[from + 1..].find(close).unwrap();
+            rest.replace_range(from..=to, " ");
+        }
+    }
+    for word in ["by", "on", "ignoring", "without"] {
+        while let Some(from) = rest.find(&format!(" {word} (")) {
+            let to = from + rest[from..].find(')').unwrap();
+            rest.replace_range(from..=to, " ");
+        }
+    }
+    // The second word of this is a label.
+    if let Some(inner) = rest.strip_prefix("label_values(") {
+        rest = inner.split(',').next().unwrap().to_owned();
+    }
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let spaced: String =
+        rest.chars().map(|c| if is_part(c) || c == '(' { c } else { ' ' }).collect();
+    let spaced = spaced.replace('(', " ( ");
+    let words: Vec<&str> = spaced.split_whitespace().chain([""]).collect();
+    let named = words.windows(2).filter(|it| {
+        it[0].starts_with(|c: char| c.is_ascii_alphabetic())
+            && it[1] != "("
+            && !["and", "or", "unless", "bool"].contains(&it[0])
+    });
+    named.map(|it| it[0].to_owned()).collect()
+}
+
+#[test]
+fn names_are_found_in_queries() {
+    let query =
+        r#"sum by (a) (rate(x_total{b="c, d"}[5m])) / on (a) y{le!="+Inf"} > 0.5 and z == 1"#;
+    assert_eq!(
+        asked_by(query).iter().map(String::as_str).collect::<Vec<_>>(),
+        ["x_total", "y", "z"]
+    );
+    let alert = "groups:\n  - alert: A\n    expr: |\n      x\n        and y\n    for: 1m\n";
+    assert_eq!(asked_by(&queries("a.yml", alert)[0]).len(), 2);
 }
 
 #[test]

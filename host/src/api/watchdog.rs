@@ -36,12 +36,32 @@ pub(crate) async fn all(
     Ok(Json(api.0.miners.incidents(None, query.limit()).await?))
 }
 
+#[derive(Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OfMinerQuery {
+    /// Incidents to return, newest first; 50 when absent, at most 20 with their evidence.
+    limit: Option<u32>,
+    /// Whether each comes with what it was decided from.
+    #[serde(default)]
+    evidence: bool,
+}
+
+/// Most incidents in one answer when each has its evidence, which may be 100 KiB.
+const WHOLE: u32 = 20;
+
 pub(crate) async fn of_miner(
     State(api): State<Api>,
     Segment(name): Segment,
-    Parameters(query): Parameters<ListQuery>,
-) -> Result<Json<Vec<Incident>>, ApiError> {
-    Ok(Json(api.0.miners.incidents(Some(&name), query.limit()).await?))
+    Parameters(OfMinerQuery { limit, evidence }): Parameters<OfMinerQuery>,
+) -> Result<Json<Vec<Whole>>, ApiError> {
+    let limit = ListQuery { limit }.limit();
+    let limit = if evidence { limit.min(WHOLE) } else { limit };
+    let mut whole = Vec::new();
+    for incident in api.0.miners.incidents(Some(&name), limit).await? {
+        let evidence = if evidence { api.0.miners.incident(incident.id).await.ok() } else { None };
+        whole.push(Whole { incident, evidence: evidence.map(|it| it.1) });
+    }
+    Ok(Json(whole))
 }
 
 /// An incident with what it was decided from.
@@ -50,7 +70,9 @@ pub(crate) async fn of_miner(
 pub(crate) struct Whole {
     #[serde(flatten)]
     incident: Incident,
-    evidence: Evidence,
+    /// Absent in a list that was not asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Evidence>,
 }
 
 pub(crate) async fn one(
@@ -61,7 +83,7 @@ pub(crate) async fn one(
         ApiError::bad_request("the id of an incident is a whole number, see GET /incidents")
     })?;
     let (incident, evidence) = api.0.miners.incident(number).await?;
-    Ok(Json(Whole { incident, evidence }))
+    Ok(Json(Whole { incident, evidence: Some(evidence) }))
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]

@@ -211,4 +211,7 @@ fn shells_and_manuals_know_the_commands() {
     assert!(!folder.join("adit-keeper.1").exists());
     let help = said(&host, &["--help"]);
     assert!(help.contains("Exit codes:\n  0  done"), "{help}");
+    for face in ["/docs", "/metrics", "[compat]", "[remote_write]", "[[webhooks]]"] {
+        assert!(help.contains(face), "{face}: {help}");
+    }
 }

@@ -17,7 +17,11 @@ fn is_restarted(misbehave: &Value, cause: &str) -> Value {
         (miner["running"] == true && miner["run"]["id"] != before["run"]["id"]).then_some(())
     });
     assert_eq!(host.miner("ill")["desired"], "running");
-    host.get(&format!("/incidents/{}", incident["id"]))
+    let whole = host.get(&format!("/incidents/{}", incident["id"]));
+    assert!(incident.get("evidence").is_none(), "{incident}");
+    let listed = host.get("/miners/ill/incidents?evidence=true");
+    assert!(listed.as_array().unwrap().contains(&whole), "{listed}");
+    whole
 }
 
 #[test]
