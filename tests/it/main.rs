@@ -18,6 +18,7 @@ mod newcomer;
 mod node;
 mod services;
 mod soak;
+mod stores;
 mod survival;
 mod tidy;
 mod tt_miner;

@@ -129,9 +129,10 @@ impl Miners {
     async fn sample(&self, grid: Grid) {
         let ticker = &self.0.parts.ticker;
         let mut asking = Asking::new(grid);
+        let offset = offset(grid);
         loop {
             let (next, wait) = grid.next(now_ms());
-            sleep(wait).await;
+            sleep(wait + offset).await;
             let tick = grid.reached(next, now_ms());
             asking.ask(&ticker.collectors());
             asking.wait().await;
@@ -207,6 +208,28 @@ impl Asking {
     }
 }
 
+/// How long after each tick this host looks, the same every time: all hosts of a farm have the same
+/// ticks, and would otherwise come to their controller in the same moment.
+fn offset(grid: Grid) -> Duration {
+    let share = f64::from(uuid::Uuid::new_v4().as_bytes()[15]) / f64::from(u8::MAX);
+    Duration::from_millis(u64::from(grid.step_ms())).mul_f64(share / 20.0)
+}
+
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn hosts_look_at_different_moments_soon_after_the_tick() {
+        let grid = Grid::new(Duration::from_secs(10));
+        let offsets: BTreeSet<_> = (0..200).map(|_| offset(grid)).collect();
+        assert!(offsets.len() > 50, "{offsets:?}");
+        assert!(offsets.iter().all(|it| *it <= Duration::from_millis(500)), "{offsets:?}");
+    }
 }
