@@ -54,8 +54,9 @@ fn victoria(folder: &Path, address: &str) -> Store {
 /// What the store answers to a query, or nothing while it is not ready.
 fn ask(address: &str, query: &str) -> Option<Value> {
     let client = reqwest::blocking::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-    let request = client.get(format!("http://{address}/api/v1/query")).query(&[("query", query)]);
-    let answer: Value = request.send().ok()?.json().ok()?;
+    let address = format!("http://{address}/api/v1/query");
+    let address = reqwest::Url::parse_with_params(&address, &[("query", query)]).unwrap();
+    let answer: Value = client.get(address).send().ok()?.json().ok()?;
     answer["data"]["result"].as_array()?.first().cloned()
 }
 
