@@ -212,7 +212,7 @@ pub fn main() -> ExitCode {
         Command::Keeper { dir } => return crate::keepers::keeper::main(&dir),
         Command::DriverRunner => return crate::drivers::runner::child::main(),
         Command::Completions(which) => pages::completions(&which),
-        Command::Man(man) => pages::man(&man),
+        Command::Man(man) => pages::man(&cli.common, &man),
         Command::Api(raw) => block_on(raw::run(&cli.common, raw)),
         Command::Audit(audit) => block_on(audit::run(&cli.common, &audit)),
         Command::Down(down) => block_on(down::run(&cli.common, &down)),

@@ -9,8 +9,9 @@ use std::{
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use serde_json::json;
 
-use crate::cli::{Cli, Error};
+use crate::cli::{Cli, Common, Error, show};
 
 #[derive(Args)]
 pub(super) struct Completions {
@@ -34,13 +35,17 @@ pub(super) fn completions(which: &Completions) -> Result<(), Error> {
 }
 
 /// Writes a page for every command.
-pub(super) fn man(man: &Man) -> Result<(), Error> {
+pub(super) fn man(common: &Common, man: &Man) -> Result<(), Error> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     let count = write(&man.dir, &command, &["adit"]).map_err(|error| {
         Error::message(format!("cannot write to {}: {error}", man.dir.display()))
     })?;
-    println!("{count} pages in {}", man.dir.display());
+    if common.json {
+        show::json(&json!({ "pages": count, "folder": man.dir }));
+    } else {
+        println!("{count} pages in {}", man.dir.display());
+    }
     Ok(())
 }
 

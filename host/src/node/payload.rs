@@ -183,7 +183,7 @@ pub struct Samples {
 
 /// What a miner did at one moment; what nobody reported is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct OldSample {
     /// Its age, in milliseconds.
     pub ago_ms: u64,

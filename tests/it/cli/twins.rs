@@ -198,6 +198,8 @@ fn shells_and_manuals_know_the_commands() {
     let folder = host.folder.path().join("man");
     let told = said(&host, &["man", folder.to_str().unwrap()]);
     assert!(told.contains(" pages in "), "{told}");
+    let told = host.run_json(&["man", folder.to_str().unwrap()]);
+    assert!(told["pages"].as_u64() > Some(80), "{told}");
     let page = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
     assert!(page("adit.1").contains("Exit codes"), "{}", page("adit.1"));
     assert!(

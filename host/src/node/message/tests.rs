@@ -102,6 +102,30 @@ fn garbage_in_every_field_is_no_panic_and_no_command() {
     assert!(Message::decode(&[b'['; 100_000]).is_err());
 }
 
+/// Whoever writes messages by the documented schema is understood: what is read fits it.
+#[test]
+fn what_is_read_of_garbage_fits_the_documented_schema() {
+    let types = schemas();
+    for (kind, payload) in samples() {
+        let validator = jsonschema::validator_for(&types[kind]).unwrap();
+        let (mut refused, mut tried) = (0, 0);
+        for field in payload.as_object().unwrap().keys() {
+            for garbage in [json!(null), json!(-1), json!([[]]), json!({ "x": 1 }), json!("../x")] {
+                let mut changed = payload.clone();
+                changed[field] = garbage;
+                let body = decode(&envelope(kind, &changed)).unwrap().body;
+                let read = !matches!(body, Body::Malformed { .. });
+                assert!(!read || validator.is_valid(&changed), "{kind}: {changed}");
+                tried += 1;
+                refused += u32::from(!read);
+            }
+        }
+        // What these carry is handed on as it is.
+        let is_opaque = ["history", "done"].contains(&kind);
+        assert!(tried == 0 || is_opaque || refused > 0, "{kind} takes all garbage");
+    }
+}
+
 #[test]
 fn a_command_with_a_field_too_many_is_refused() {
     for (kind, payload) in samples() {
