@@ -147,7 +147,8 @@ fn forget(folder: &Path) {
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
 fn rows_of(miners: usize, hours: i64) -> Vec<Row> {
     let mut filled = Filled::new(miners, hours);
-    let of = |text: &str| format!("{miners} × {} d: {text}", hours as f64 / 24.0);
+    let span = if hours % 24 == 0 { format!("{} d", hours / 24) } else { format!("{hours} h") };
+    let of = |text: &str| format!("{miners} × {span}: {text}");
     let [own, peer] =
         [filled.own.bytes(), filled.peer.bytes()].map(|bytes| bytes as f64 / filled.count as f64);
     let mut rows = vec![
