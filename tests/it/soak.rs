@@ -48,9 +48,12 @@ fn two_hours_of_a_hundred_miners_leave_no_gap_and_memory_flat() {
     for number in 0..MINERS {
         host.simulate(&format!("m{number}"), &json!({ "shareIntervalMs": 10_000 }));
     }
-    wait_for("the first figures", || {
-        (host.call("GET", "/history/miners/m0", &Value::Null).0 == 200).then_some(())
-    });
+    for number in 0..MINERS {
+        let path = format!("/history/miners/m{number}");
+        wait_for("the first figures", || {
+            (host.call("GET", &path, &Value::Null).0 == 200).then_some(())
+        });
+    }
     let begin = samples(&host);
     wait_for_samples(&host, begin + WARM);
     let warm = resident_kib(host.pid());
