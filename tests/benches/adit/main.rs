@@ -50,7 +50,15 @@ const GROUPS: [(&str, Measure); 9] = [
 ];
 
 /// What must be built before.
-const NEEDED: [&str; 3] = ["adit", "sim-miner", "libsim_driver.so"];
+const NEEDED: [&str; 7] = [
+    "adit",
+    "adit-keeper",
+    "sim-miner",
+    "libdeclarative_driver.so",
+    "libsim_driver.so",
+    "libtt_miner_driver.so",
+    "libxmrig_driver.so",
+];
 
 fn main() -> ExitCode {
     if let Some(role) = baseline::Role::of_this_process() {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     baseline::{Baseline, Role},
-    host::{Host, pid_at},
+    host::{Host, built, pid_at},
     process::{cpu_time, memory, resident_of},
     table::{Row, mib, percent},
 };
@@ -64,10 +64,24 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// A host as an operator has it: with the default intervals.
+/// What is installed.
+const PROGRAMS: [&str; 3] = ["adit", "adit-keeper", "sim-miner"];
+/// The drivers that come with the host, and the one that the measurements need.
+const DRIVERS: [&str; 4] = ["declarative", "sim", "tt_miner", "xmrig"];
+
+/// A host as an operator has it: installed in a folder of its own, with the default intervals.
 pub(crate) fn host() -> Host {
-    let host = Host::absent();
+    let mut host = Host::absent();
     fs::write(host.settings(), "").unwrap();
+    let folder = host.folder.path().join("bin");
+    fs::create_dir_all(folder.join("drivers")).unwrap();
+    for name in PROGRAMS {
+        fs::copy(built(name), folder.join(name)).unwrap();
+    }
+    for name in DRIVERS.map(|name| format!("lib{name}_driver.so")) {
+        fs::copy(built(&name), folder.join("drivers").join(name)).unwrap();
+    }
+    host.binary = folder.join("adit");
     host
 }
 
