@@ -57,6 +57,8 @@ pub type Spawner = Arc<dyn Fn(OwnedFd) -> io::Result<tokio::process::Child> + Se
 const HEALTHY: Duration = Duration::from_secs(60);
 /// The longest pause before a start.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Pause between two looks whether an end is noted.
+const NOTING: Duration = Duration::from_millis(5);
 
 /// What a runner gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,9 +140,11 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
+    /// To the newest process, until its end is noted.
     conn: Option<Arc<Conn>>,
     pid: Option<u32>,
-    began: Option<Instant>,
+    /// The newest start whose end is noted.
+    ended: u64,
     confinement: Option<Confinement>,
     last_end: Option<LastEnd>,
     /// Ends in a row without a healthy while between.
@@ -222,6 +226,7 @@ impl Runner {
         if let Some(conn) = self.living() {
             return Ok(conn);
         }
+        self.is_noted().await;
         {
             let state = lock(&self.0.state);
             let pause = state.not_before.map(|at| at.saturating_duration_since(Instant::now()));
@@ -239,18 +244,29 @@ impl Runner {
         lock(&self.0.state).conn.clone().filter(|conn| conn.is_alive())
     }
 
+    /// Returns when the end of a process that is of no use any more is noted: that says when the next
+    /// may start, and there is one at a time.
+    async fn is_noted(&self) {
+        let began = Instant::now();
+        while lock(&self.0.state).conn.is_some() && began.elapsed() < self.0.limits.create {
+            tokio::time::sleep(NOTING).await;
+        }
+    }
+
     async fn start(&self) -> Result<Arc<Conn>, String> {
         let state = Arc::clone(&self.0.state);
         let caller = self.0.caller.clone();
-        self.0.starts.fetch_add(1, Ordering::Relaxed);
-        let told = move |how: Option<String>| has_ended(&state, how, &caller);
+        let start = self.0.starts.fetch_add(1, Ordering::Relaxed) + 1;
+        let began = Instant::now();
+        let told = move |how: Option<String>| has_ended(&state, (start, began), how, &caller);
         let spawn = &self.0.spawn;
         let (conn, pid) =
             process::start(spawn, self.0.caller.clone(), self.0.id.as_str(), told).await?;
         {
             let mut state = lock(&self.0.state);
-            state.conn = Some(Arc::clone(&conn));
-            (state.pid, state.began) = (pid, Some(Instant::now()));
+            // Some processes end at once.
+            state.conn = (state.ended < start).then(|| Arc::clone(&conn));
+            state.pid = pid;
         }
         let order = serde_json::to_vec(&self.0.order).map_err(|error| error.to_string())?;
         let loading = conn.put(Put {
@@ -289,13 +305,18 @@ impl Drop for Shared {
     }
 }
 
-/// Notes an end and when the next start may be.
-fn has_ended(state: &Mutex<State>, how: Option<String>, caller: &Caller) {
+/// Notes the end of the process of the start with that number, and when the next may be.
+fn has_ended(
+    state: &Mutex<State>,
+    (start, began): (u64, Instant),
+    how: Option<String>,
+    caller: &Caller,
+) {
     let mut state = lock(state);
     state.conn = None;
+    state.ended = start;
     let Some(how) = how else { return };
-    let lived = state.began.map_or(Duration::ZERO, |began| began.elapsed());
-    state.ends = if lived >= HEALTHY { 1 } else { state.ends.saturating_add(1) };
+    state.ends = if began.elapsed() >= HEALTHY { 1 } else { state.ends.saturating_add(1) };
     state.not_before = Some(Instant::now() + pause(state.ends));
     let cause = format!("the driver's process ended: {how}");
     state.last_end = Some(LastEnd { at: Timestamp::now(), cause: one_line(&cause) });
