@@ -61,6 +61,7 @@ fn everything_that_is_asked_for_in_the_examples_is_there() {
     let series: BTreeSet<_> = names(&text).into_iter().map(family).collect();
     assert_eq!(families, series, "each family is described once, each series is of one");
     for line in [
+        r#"driver_calls_total{driver="sim",op="stats",outcome="ok"}"#,
         r#"driver_quarantined{driver="sim"} 0"#,
         r#"driver_call_duration_seconds_bucket{driver="sim",le="+Inf"}"#,
     ] {

@@ -214,13 +214,14 @@ impl Caller {
         })
     }
 
-    /// Counts a call that began then and ended like this.
+    /// Counts a call of `op` that began then and ended like this.
     pub(crate) fn noted<T>(
         &self,
+        op: &'static str,
         began: Instant,
         result: Result<T, CallError>,
     ) -> Result<T, CallError> {
-        self.begin_quarantine(self.0.record.note(&result, began.elapsed()));
+        self.begin_quarantine(self.0.record.note(op, &result, began.elapsed()));
         result
     }
 
@@ -278,7 +279,7 @@ impl Caller {
         // would notice to be stuck.
         let watching = tokio::spawn(async move {
             let began = Instant::now();
-            caller.noted(began, caller.watch(op, limit, permit, work).await)
+            caller.noted(op, began, caller.watch(op, limit, permit, work).await)
         });
         watching.await.unwrap_or_else(|error| Err(CallError::from_join(op, error)))
     }

@@ -1,7 +1,7 @@
 //! How a driver has done so far.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -29,12 +29,28 @@ pub struct Health {
     pub crashes: u64,
     /// Calls that missed their deadline and have not returned yet.
     pub stuck: usize,
+    /// How the calls of each entry point ended.
+    #[serde(skip)]
+    pub by_op: BTreeMap<&'static str, Outcomes>,
     /// How long the calls took.
     #[serde(skip)]
     pub took: Took,
     /// The most recent failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
+}
+
+/// Calls of one entry point by how they ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// With an answer, be it a refusal.
+    pub ok: u64,
+    /// With an error of the driver's own, or the end of its process.
+    pub failed: u64,
+    /// With a panic.
+    pub panicked: u64,
+    /// Not before the deadline.
+    pub timed_out: u64,
 }
 
 /// Upper ends of the classes of [`Took`], in seconds; the last class has no end.
@@ -123,6 +139,7 @@ impl Record {
     /// Notes how a call ended and how long it took. Returns the quarantine if it begins with this.
     pub(crate) fn note<T>(
         &self,
+        op: &'static str,
         result: &Result<T, CallError>,
         took: Duration,
     ) -> Option<Quarantine> {
@@ -140,17 +157,31 @@ impl Record {
         }
         health.calls += 1;
         health.took.add(took);
-        let Err(error) = result else { return None };
+        let outcomes = health.by_op.entry(op).or_default();
+        let Err(error) = result else {
+            outcomes.ok += 1;
+            return None;
+        };
         let mut counts = true;
         match error {
-            CallError::Panicked { .. } => health.panics += 1,
-            CallError::Deadline { .. } => health.timeouts += 1,
+            CallError::Panicked { .. } => {
+                health.panics += 1;
+                outcomes.panicked += 1;
+            }
+            CallError::Deadline { .. } => {
+                health.timeouts += 1;
+                outcomes.timed_out += 1;
+            }
             // The end itself is noted once, by `crashed`.
             CallError::Ended { .. } | CallError::Refused { kind: ErrorKind::Failed, .. } => {
                 counts = false;
+                outcomes.failed += 1;
             }
-            CallError::Refused { .. } => return None,
-            _ => {}
+            CallError::Refused { .. } => {
+                outcomes.ok += 1;
+                return None;
+            }
+            _ => outcomes.failed += 1,
         }
         health.failures += 1;
         state.fail(error.op(), &error.to_string());
@@ -217,17 +248,20 @@ mod tests {
         let kind = ErrorKind::Invalid;
         let refused = Err::<(), _>(CallError::Refused { op: "start", kind, message: "x".into() });
         for _ in 0..10 {
-            assert_eq!(record.note(&refused, Duration::ZERO), None);
+            assert_eq!(record.note("start", &refused, Duration::ZERO), None);
         }
-        assert_eq!(record.note(&panicked(), Duration::from_millis(5)), None);
+        assert_eq!(record.note("stats", &panicked(), Duration::from_millis(5)), None);
         assert_eq!(record.crashed("signal 11"), None);
-        assert_eq!(record.note(&Ok(()), Duration::from_secs(60)), None);
-        let begun = record.note(&panicked(), Duration::ZERO).unwrap();
+        assert_eq!(record.note("stats", &Ok(()), Duration::from_secs(60)), None);
+        let begun = record.note("stats", &panicked(), Duration::ZERO).unwrap();
         assert_eq!((begun.count, begun.reason.as_str(), begun.within_s), (3, "no", 3600));
-        assert_eq!(record.note(&panicked(), Duration::ZERO), None, "it begins once");
+        assert_eq!(record.note("stats", &panicked(), Duration::ZERO), None, "it begins once");
         assert_eq!(record.quarantine(), Some(begun));
         let health = record.read(0);
         assert_eq!((health.panics, health.crashes, health.calls), (3, 1, 14));
+        let outcomes = |op: &str| health.by_op[op];
+        assert_eq!(outcomes("start"), Outcomes { ok: 10, ..Outcomes::default() });
+        assert_eq!(outcomes("stats"), Outcomes { ok: 1, panicked: 3, ..Outcomes::default() });
         assert_eq!(health.took.counts, [12, 0, 1, 0, 0, 0, 1]);
         assert_eq!(health.took.sum, Duration::from_millis(60_005));
     }

@@ -35,16 +35,16 @@ impl Miners {
         families.start_time.add(&[], self.0.started_s);
         for driver in self.0.parts.drivers.loaded() {
             let (id, health) = (driver.id().as_str(), driver.health());
-            let good = health.calls.saturating_sub(health.failures);
-            let bad = health.failures.saturating_sub(health.panics + health.timeouts);
-            for (outcome, count) in [
-                ("ok", good),
-                ("failed", bad),
-                ("panicked", health.panics),
-                ("timed-out", health.timeouts),
-            ] {
-                let labels = [("driver", id), ("outcome", outcome)];
-                families.driver_calls.add(&labels, float(count));
+            for (op, outcomes) in &health.by_op {
+                for (outcome, count) in [
+                    ("ok", outcomes.ok),
+                    ("failed", outcomes.failed),
+                    ("panicked", outcomes.panicked),
+                    ("timed-out", outcomes.timed_out),
+                ] {
+                    let labels = [("driver", id), ("op", op), ("outcome", outcome)];
+                    families.driver_calls.add(&labels, float(count));
+                }
             }
             let (label, took) = ([("driver", id)], &health.took);
             let sum = took.sum.as_secs_f64();

@@ -60,7 +60,7 @@ impl Object {
             let parts = vec![context.into_bytes()];
             self.put(conn, (op, frame::CREATE), parts, limits.create, permit).await
         };
-        caller.noted(began, made.await).map(drop)
+        caller.noted(op, began, made.await).map(drop)
     }
 
     async fn put(
@@ -102,9 +102,9 @@ impl Object {
                 reading.unwrap_or_else(|_| Err(Error::failed("the host is shutting down")))
             }
             Ok(parts) => read(parts),
-            Err(error) => return runner.caller.noted(began, Err(error)),
+            Err(error) => return runner.caller.noted(op, began, Err(error)),
         };
-        runner.caller.noted(began, result.map_err(|error| CallError::from_driver(op, error)))
+        runner.caller.noted(op, began, result.map_err(|error| CallError::from_driver(op, error)))
     }
 }
 

@@ -52,7 +52,10 @@ impl Families {
                 "process_start_time_seconds",
                 "When the host began, in seconds since 1970.",
             ),
-            driver_calls: counter("driver_calls_total", "Calls of a driver by their outcome."),
+            driver_calls: counter(
+                "driver_calls_total",
+                "Calls of a driver by entry point and outcome.",
+            ),
             driver_took: Family::histogram(
                 "driver_call_duration_seconds",
                 "How long calls of a driver took.",
