@@ -205,8 +205,8 @@ impl Miners {
         &self.0.parts.events
     }
 
-    /// Another number whenever the state of some miner is another. Figures and what the watchdog
-    /// thinks come and go without.
+    /// Another number whenever the state of some miner is another, its phase too. Figures and what the
+    /// watchdog thinks come and go without.
     pub fn revision(&self) -> u64 {
         self.0.parts.revision.load(Ordering::Acquire)
     }

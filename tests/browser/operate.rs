@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    host::Host,
+    host::{Host, wait_for},
     page::{Page, pages, token},
 };
 
@@ -48,7 +48,10 @@ fn a_miner_is_started_watched_paused_and_stopped() {
     page.fill("field-pool", "pool.example:5555");
     page.click_at("//dialog//button[@type='submit']");
     page.wait("the page of the miner", "return location.hash === '#/miners/first'");
-    assert_eq!(host.get("/miners/first/stats")["pool"]["url"], "pool.example:5555");
+    let pool = wait_for("the pool", || {
+        host.get("/miners/first/stats")["pool"]["url"].as_str().map(str::to_owned)
+    });
+    assert_eq!(pool, "pool.example:5555");
 
     page.run("window.mark = 'not loaded anew'", &[]);
     let rate =

@@ -157,7 +157,7 @@ impl Collector {
             let data = json!({ "name": self.miner, "minerType": self.driver, "pool": pool });
             self.parts.events.publish("miner.connected", data);
         }
-        self.figures.set(Figures {
+        let is_another_phase = self.figures.set(Figures {
             metrics: Some(metrics),
             driver_error: seen.api_failure.clone().or_else(|| seen.output_failure.clone()),
             output_error: { seen.silence.clone() }
@@ -168,6 +168,9 @@ impl Collector {
                 ..seen.sightings.signs()
             },
         });
+        if is_another_phase {
+            self.parts.changed();
+        }
     }
 
     async fn figures_from_api(&self) -> Result<Option<PerformanceMetrics>, CallError> {

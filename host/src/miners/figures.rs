@@ -54,8 +54,12 @@ impl SharedFigures {
         figures
     }
 
-    pub(crate) fn set(&self, collected: Figures) {
-        lock(&self.0).collected = collected;
+    /// Returns whether the phase is another one now.
+    pub(crate) fn set(&self, collected: Figures) -> bool {
+        let phase = |figures: &Figures| figures.metrics.as_ref().and_then(|it| it.phase);
+        let mut parts = lock(&self.0);
+        let before = std::mem::replace(&mut parts.collected, collected);
+        phase(&before) != phase(&parts.collected)
     }
 
     fn publish(&self, metrics: PerformanceMetrics) {
@@ -108,6 +112,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use adit_plugin_api::Phase;
+
     use super::*;
 
     fn metrics(shares: u64) -> PerformanceMetrics {
@@ -123,12 +129,23 @@ mod tests {
         assert!(!all.publish(&miner, &other, &metrics(1)), "another driver's miner");
         assert!(all.publish(&miner, &sim, &metrics(7)));
         assert_eq!(figures.get().metrics, Some(metrics(7)));
-        figures.set(Figures { metrics: Some(metrics(8)), ..Figures::default() });
+        assert!(!figures.set(Figures { metrics: Some(metrics(8)), ..Figures::default() }));
         assert_eq!(figures.get().metrics, Some(metrics(8)), "what is collected stands");
         let next = all.begin(&miner, &sim);
         assert_eq!(next.get().metrics, None, "they were of the last run");
         drop(next);
         assert!(!all.publish(&miner, &sim, &metrics(9)), "the run is over");
+    }
+
+    #[test]
+    fn another_phase_is_told() {
+        let figures = SharedFigures::default();
+        let of = |phase| {
+            let metrics = Some(PerformanceMetrics { phase, ..metrics(1) });
+            figures.set(Figures { metrics, ..Figures::default() })
+        };
+        let phases = [None, Some(Phase::Mining), Some(Phase::Mining), Some(Phase::Paused)];
+        assert_eq!(phases.map(of), [false, true, false, true]);
     }
 
     #[test]
