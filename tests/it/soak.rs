@@ -50,8 +50,9 @@ fn two_hours_of_a_hundred_miners_leave_no_gap_and_memory_flat() {
     }
     for number in 0..MINERS {
         let path = format!("/history/miners/m{number}");
-        wait_for("the first figures", || {
-            (host.call("GET", &path, &Value::Null).0 == 200).then_some(())
+        wait_for("the first hashrate", || {
+            let (_, stats) = host.call("GET", &path, &Value::Null);
+            stats["totalPoints"].as_u64().filter(|count| *count > 0)
         });
     }
     let begin = samples(&host);
