@@ -49,7 +49,7 @@ pub(crate) struct ListQuery {
     brief: bool,
 }
 
-/// A miner in the list: with what dashboards draw at once, so that they need not ask for each.
+/// A miner in the list, with what dashboards draw at once, so that they need not ask for each.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Entry {
     #[serde(flatten)]

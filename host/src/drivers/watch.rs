@@ -84,7 +84,10 @@ impl Drivers {
             let mut notices = Notices::of(&self.search().dirs);
             let search = self.search().clone();
             let looking = tokio::task::spawn_blocking(move || Look::at(&search));
-            let Ok(now) = looking.await else { return };
+            let Ok(now) = looking.await else {
+                sleep(LOOK).await;
+                continue;
+            };
             if now != acted_on && now == last {
                 tracing::debug!("the folders of drivers changed");
                 self.refresh().await;
