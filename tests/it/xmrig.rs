@@ -128,6 +128,12 @@ impl Rig {
         reason
     }
 
+    /// Waits until the miner's note is gone: a phase is from the API, a note from the output, which
+    /// may be read a moment later.
+    fn wait_for_no_reason(&self) {
+        wait_for("no note any more", || self.host.miner("rig-1")["reason"].is_null().then_some(()));
+    }
+
     /// The data of all events of a kind.
     fn events(&self, kind: &str) -> Vec<Value> {
         let recent = self.host.get("/events/recent?limit=1000");
