@@ -19,12 +19,18 @@ struct Asic {
 
 impl Asic {
     fn start(port: &str) -> Self {
-        let mut process =
-            Command::new(built("sim-asic")).arg(port).stdout(Stdio::piped()).spawn().unwrap();
-        let mut address = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        assert!(address.starts_with("127.0.0.1:"), "{address}");
-        Self { process, address: address.trim().to_owned() }
+        // Another test may have the port for a moment.
+        wait_for("a port for the device", || {
+            let mut process =
+                Command::new(built("sim-asic")).arg(port).stdout(Stdio::piped()).spawn().unwrap();
+            let mut address = String::new();
+            BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+            if !address.starts_with("127.0.0.1:") {
+                process.wait().unwrap();
+                return None;
+            }
+            Some(Self { process, address: address.trim().to_owned() })
+        })
     }
 
     fn port(&self) -> &str {

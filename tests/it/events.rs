@@ -57,7 +57,9 @@ fn the_life_of_a_miner_is_told() {
     let started = stream.until("miner.started");
     assert_eq!(started["data"]["pid"], host.program("rig-1"));
     let connected = stream.until("miner.connected");
-    assert_eq!(connected["data"]["pool"], host.miner("rig-1")["stats"]["pool"]["url"]);
+    wait_for("the pool", || {
+        (connected["data"]["pool"] == host.miner("rig-1")["stats"]["pool"]["url"]).then_some(())
+    });
     let mut stats = stream.until("miner.stats");
     while stats["data"]["hashrate"].is_null() {
         stats = stream.until("miner.stats");
@@ -101,13 +103,14 @@ fn the_state_comes_first_and_a_restart_of_the_host_is_noticed() {
     assert_eq!((&miner["name"], &miner["status"]), (&json!("rig-1"), &json!("running")));
     assert!(miner["hashrate"].as_f64().unwrap() > 0.0, "{state}");
     let last = host.get("/events/recent")["newest"].to_string();
+    let program = host.program("rig-1");
     host.kill();
     assert!(stream.next().is_none_or(|it| it["id"].is_u64()));
     host.up(&[]);
     let mut again = Stream::open(&host, &format!("?after={last}"));
     assert!(again.until("events.missed")["data"].get("count").is_none());
     again.until("state.sync");
-    assert_eq!(again.until("miner.adopted")["data"]["pid"], host.program("rig-1"));
+    assert_eq!(again.until("miner.adopted")["data"]["pid"], program);
 }
 
 #[test]

@@ -67,7 +67,9 @@ fn a_package_becomes_a_driver_with_an_installed_program() {
     host.ok("POST", "/miners", &json!({ "name": "rig-1", "type": "nova", "config": config }));
     let miner = wait_for("figures of the package's own script", || {
         let miner = host.miner("rig-1");
-        (miner["stats"]["shares"] == 3).then_some(miner)
+        // The script knows no hashrate before the program has a log.
+        let stats = &miner["stats"];
+        (stats["shares"] == 3 && stats["hashrate"].as_f64()? > 0.0).then_some(miner)
     });
     let stats = &miner["stats"];
     assert_eq!((&stats["hashrate"], &stats["rejected"]), (&json!(12500.0), &json!(1)), "{stats}");

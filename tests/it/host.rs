@@ -13,8 +13,9 @@ use reqwest::{Method, blocking::Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Longest wait for anything; a condition that takes this long will never come true.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for anything; a condition that takes this long will never come true, not even on a
+/// machine with better things to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The folder with the binaries and drivers of this build.
 pub(crate) fn build() -> PathBuf {

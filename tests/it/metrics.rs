@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     host::{Host, wait_for},
-    watchdog::{grief, impatient, wait_for_action},
+    watchdog::{grief, impatient, patient_about_hashes, wait_for_action},
 };
 
 fn scrape(host: &Host) -> String {
@@ -25,6 +25,7 @@ fn busy() -> Host {
     );
     host.simulate("well", &json!({}));
     grief(&host, "ill", &json!({ "hangAfterMs": 1500 }));
+    patient_about_hashes(&host, "ill");
     host.wait_for_phase("well", "mining");
     wait_for_action(&host, "ill", "restart");
     host

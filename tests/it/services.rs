@@ -104,7 +104,7 @@ fn published_figures_reach_the_miner_the_history_and_the_events() {
 
 #[test]
 fn routes_ask_for_a_token_and_survive_what_the_process_does() {
-    let text = format!("{APART}call_timeout_ms = 1000\nquarantine_failures = 0\n");
+    let text = format!("{APART}call_timeout_ms = 4000\nquarantine_failures = 0\n");
     let host = host_with(&text);
     let bare = host.bare_request(&Method::GET, "/drivers/faulty/x/hello").send().unwrap();
     assert_eq!(bare.status().as_u16(), 401);
@@ -130,7 +130,7 @@ fn routes_ask_for_a_token_and_survive_what_the_process_does() {
 
 #[test]
 fn however_a_driver_ends_the_host_and_all_miners_go_on() {
-    let limits = "call_timeout_ms = 1500\nquarantine_failures = 0\nmemory_mib = 192\n";
+    let limits = "call_timeout_ms = 5000\nquarantine_failures = 0\nmemory_mib = 192\n";
     let host = host_with(&format!("{APART}{limits}"));
     host.simulate("sim-1", &json!({}));
     let own = json!({ "name": "own", "type": "faulty", "config": { "args": [] } });

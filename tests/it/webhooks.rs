@@ -4,7 +4,6 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     sync::mpsc,
-    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -73,7 +72,7 @@ fn chosen_events_reach_their_receiver_and_the_list_tells_how_it_goes() {
     }
     let tried = host.run_json(&["webhook", "test", "pager"]);
     assert_eq!(tried["status"], "delivered");
-    let (_, body) = got.recv_timeout(Duration::from_secs(30)).unwrap();
+    let (_, body) = got.recv_timeout(PATIENCE).unwrap();
     assert_eq!(body["type"], "webhook.test");
     let (status, answer) = host.call("POST", "/webhooks/away/test", &Value::Null);
     assert_eq!((status, &answer["code"]), (502, &json!("WEBHOOK_FAILED")), "{answer}");

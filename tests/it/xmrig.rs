@@ -55,7 +55,7 @@ impl Rig {
         let settings = fs::read_to_string(host.settings()).unwrap();
         let releases = format!(
             "[releases]\napi = \"{base}\"\ndownloads = \"{base}\"\nkeys = \"{base}\"\n\
-             stall_ms = 500\nretry_pause_ms = 10\n{more}"
+             stall_ms = 10000\nretry_pause_ms = 10\n{more}"
         );
         fs::write(host.settings(), format!("{settings}\n{releases}")).unwrap();
         host.up(&[]);
@@ -110,6 +110,12 @@ impl Rig {
         })
     }
 
+    /// Waits for the field `name`, which only the program's API tells; a phase may be from the
+    /// output.
+    fn wait_for_extra(&self, name: &str) -> String {
+        wait_for(name, || self.stats()["extraData"][name].as_str().map(str::to_owned))
+    }
+
     /// Waits until the miner's note has `text` in it, and checks that the command line and the
     /// events tell the same.
     fn wait_for_reason(&self, text: &str) -> String {
@@ -120,8 +126,11 @@ impl Rig {
         assert!(!reason.contains('\n') && reason.len() < 700, "{reason}");
         let listed = self.host.run_json(&["miner", "list"]).to_string();
         assert!(listed.contains(text), "{listed}");
-        let events = self.events("miner.error");
-        assert!(events.iter().any(|it| it.to_string().contains(text)), "{events:?}");
+        // Told a moment after it is shown.
+        wait_for(&format!("an event with {text:?}"), || {
+            let events = self.events("miner.error");
+            events.iter().any(|it| it.to_string().contains(text)).then_some(())
+        });
         for shown in [&reason, &listed] {
             assert!(!shown.contains(WALLET) && !shown.contains(PASSWORD), "{shown}");
         }

@@ -82,7 +82,8 @@ impl Rig {
             ));
             say("               stream truncated [asio.ssl.stream:1] - func:3");
             say(&format!("Retry to connect in 15 seconds.      Disconnected from: {address}"));
-            thread::sleep(2 * BEAT);
+            // Long enough to be seen on a busy machine.
+            thread::sleep(8 * BEAT);
             at = (at + 1) % self.options.pools.len();
         }
     }

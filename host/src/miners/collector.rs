@@ -153,10 +153,7 @@ impl Collector {
             // It runs, and nobody can say what it does; least of all that it starts.
             metrics.phase = Some(Phase::Unknown);
         }
-        if let Some(pool) = seen.pool.news(&metrics) {
-            let data = json!({ "name": self.miner, "minerType": self.driver, "pool": pool });
-            self.parts.events.publish("miner.connected", data);
-        }
+        let pool = seen.pool.news(&metrics);
         let is_another_phase = self.figures.set(Figures {
             metrics: Some(metrics),
             driver_error: seen.api_failure.clone().or_else(|| seen.output_failure.clone()),
@@ -170,6 +167,11 @@ impl Collector {
         });
         if is_another_phase {
             self.parts.changed();
+        }
+        // Who hears of it finds it in the figures.
+        if let Some(pool) = pool {
+            let data = json!({ "name": self.miner, "minerType": self.driver, "pool": pool });
+            self.parts.events.publish("miner.connected", data);
         }
     }
 

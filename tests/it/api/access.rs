@@ -254,7 +254,7 @@ fn tokens_end_when_they_expire_or_are_removed() {
     refused(&host, ("DELETE", &format!("/tokens/{id}"), NONE), (404, "TOKEN_NOT_FOUND"));
     assert_eq!(host.get("/tokens"), json!([]));
 
-    let body = json!({ "name": "short", "role": "view", "expiresInS": 2 });
+    let body = json!({ "name": "short", "role": "view", "expiresInS": 5 });
     let made = host.ok("POST", "/tokens", &body);
     assert!(made["expiresAtMs"].as_i64() > made["createdAtMs"].as_i64(), "{made}");
     let secret = made["token"].as_str().unwrap();

@@ -29,7 +29,7 @@ fn a_driver_answers_its_own_routes() {
 
 #[test]
 fn what_a_driver_cannot_answer_is_an_error_like_any_other() {
-    let host = host_with("[drivers]\ncall_timeout_ms = 1000\n");
+    let host = host_with("[drivers]\ncall_timeout_ms = 4000\n");
     let call = |method: &'static str, path: &str, expected| {
         refused(&host, (method, path, NONE), expected);
     };

@@ -136,7 +136,12 @@ fn every_route_that_they_read_has_the_fields_that_they_read() {
         let past = host.get("/history/miners");
         past.pointer("/0/averageRate").and_then(Value::as_f64).filter(|it| *it > 0.0)
     });
-    wait_for("shares", || host.get("/miners/rig-1/stats")["shares"].as_u64().filter(|it| *it > 0));
+    wait_for("shares", || {
+        let stats = host.get("/miners/rig-1/stats");
+        // Told by the API alone.
+        stats["uptime"].as_u64()?;
+        stats["shares"].as_u64().filter(|it| *it > 0)
+    });
     for (route, fields) in READ {
         check(route, &host.get(route), fields);
     }

@@ -216,7 +216,7 @@ fn a_miner_ends_whatever_its_driver_does_about_it() {
 
 #[test]
 fn a_wedged_driver_is_told_and_its_miner_runs_on() {
-    let mut host = host_with("[drivers]\ncall_timeout_ms = 300\ncalls_at_once = 2\n");
+    let mut host = host_with("[drivers]\ncall_timeout_ms = 1000\ncalls_at_once = 2\n");
     host.simulate("neighbour", &json!({}));
     host.wait_for_phase("neighbour", "mining");
     let pid = host.program("neighbour");

@@ -9,7 +9,7 @@ use crate::{
         NONE, refused, token,
         wire::{connect, place},
     },
-    host::{Host, wait_for},
+    host::{Host, is_alive, pid_at, wait_for},
 };
 
 /// Every route that is read.
@@ -52,10 +52,17 @@ fn tree(folder: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
 
 #[test]
 fn reading_changes_no_file() {
-    let host = Host::start();
+    let mut host = Host::absent();
+    // Many ticks would bring the database's journal into its file.
+    let settings = "[miners]\nstats_interval_ms = 5000\noutput_interval_ms = 50\n";
+    fs::write(host.settings(), settings).unwrap();
+    host.up(&[]);
     host.simulate("rig-1", &json!({ "wallet": "wallet-of-mine" }));
-    host.wait_for_phase("rig-1", "mining");
+    let miner = host.wait_for_phase("rig-1", "mining");
     host.ok("DELETE", "/miners/rig-1", NONE);
+    // It removes its socket when it leaves.
+    let keeper = pid_at(&miner["run"]["keeperPid"]);
+    wait_for("the keeper's end", || (!is_alive(keeper)).then_some(()));
     let before = tree(host.folder.path());
     assert!(before.len() > 10, "{:?}", before.keys());
     for _ in 0..3 {
@@ -240,9 +247,12 @@ fn who_hangs_up_is_written_down_all_the_same() {
 #[test]
 fn a_list_of_miners_that_somebody_has_is_not_sent_again() {
     let host = Host::start();
-    // Nothing of it changes by itself.
+    // Nothing of it changes by itself, once the watchdog knows of the stop.
     host.simulate("rig-1", &json!({}));
     host.ok("DELETE", "/miners/rig-1", NONE);
+    wait_for("the watchdog's look", || {
+        (host.miner("rig-1")["watchdog"]["excuse"] == "not-running").then_some(())
+    });
     let ask = |path: &str, tag: &str| {
         let answer = host.request("GET", path).header("If-None-Match", tag).send().unwrap();
         let tag = answer.headers()["etag"].to_str().unwrap().to_owned();

@@ -70,7 +70,7 @@ fn golden(name: &str) -> String {
 fn check(host: &Host, file: &Path) -> (i32, Vec<String>) {
     let golden = golden("broken-driver/golden");
     let file = file.to_str().unwrap();
-    let deadline = ["--deadline-ms", "1000"];
+    let deadline = ["--deadline-ms", "2000"];
     let words = [&["driver", "check", file, "--golden", &golden, "--json"], &deadline[..]].concat();
     let (code, out, error) = run(host, &words);
     let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{error}"));

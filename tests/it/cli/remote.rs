@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{failed, parsed, rows, run, said, told},
-    host::{Host, is_alive},
+    host::{Host, is_alive, wait_for},
 };
 
 /// Commands that need a host.
@@ -70,7 +70,9 @@ fn miners_are_seen_and_stopped_without_a_host() {
     let down = said(&host, &["down"]);
     assert!(down.contains("1 miner runs on without a host"), "{down}");
     assert!(down.contains("down --stop-miners"), "{down}");
-    assert!(host.has_ended() && is_alive(pid));
+    // Its state folder is free a moment before.
+    wait_for("the host's end", || host.has_ended().then_some(()));
+    assert!(is_alive(pid));
     let list = run(&host, &["miner", "list"]).1;
     let table = rows(&list);
     assert_eq!(table[1][..3], ["rig-1", "sim", "running"]);

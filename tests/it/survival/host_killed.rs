@@ -149,7 +149,7 @@ fn assert_one_after_the_other(host: &Host) {
 #[test]
 fn an_exit_that_no_host_saw_is_known_to_the_next_one() {
     let mut host = Host::start();
-    let misbehave = json!({ "exitAfterMs": 3000, "exitCode": 37 });
+    let misbehave = json!({ "exitAfterMs": 8000, "exitCode": 37 });
     let config = json!({ "preparingMs": 0, "shareIntervalMs": 200, "misbehave": misbehave });
     let restart = json!({ "firstPauseS": 2 });
     let body = json!({ "name": "rig-1", "type": "sim", "config": config, "restart": restart });

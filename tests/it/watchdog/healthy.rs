@@ -27,7 +27,7 @@ fn the_healthy_and_the_odd_are_never_touched() {
     host.simulate("resting", &json!({}));
     host.wait_for_phase("resting", "mining");
     host.ok("POST", "/miners/resting/pause", &Value::Null);
-    // Three times as long as any patience.
+    // Three times as long as the patience with whoever has a hashrate.
     wait_for("time to pass", || {
         (host.get("/miners/well/stats")["uptime"].as_u64()? >= 15).then_some(())
     });

@@ -2,13 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{grief, impatient, incidents, wait_for_action};
+use super::{grief, impatient, incidents, patient_about_hashes, wait_for_action};
 use crate::host::{Host, wait_for};
 
 /// Waits for the restart of a miner and for its next run.
 fn is_restarted(misbehave: &Value, cause: &str) -> Value {
     let host = impatient("");
     let before = grief(&host, "ill", misbehave);
+    if cause == "frozen" {
+        patient_about_hashes(&host, "ill");
+    }
     let incident = wait_for_action(&host, "ill", "restart");
     assert_eq!(incident["cause"], cause, "{incident}");
     assert_eq!(incident["run"], before["run"]["id"], "{incident}");

@@ -53,7 +53,7 @@ fn wrong_fingerprint(rig: &Rig) {
     rig.host.ok("DELETE", "/miners/rig-1?remove=true", NONE);
     rig.start(&pool, &json!({ "tls": true, "tlsFingerprint": pool.fingerprint() }));
     rig.host.wait_for_phase("rig-1", "mining");
-    assert!(rig.stats()["extraData"]["tls"].as_str().unwrap().starts_with("TLSv1"));
+    assert!(rig.wait_for_extra("tls").starts_with("TLSv1"));
 }
 
 fn other_algorithm(rig: &Rig) {

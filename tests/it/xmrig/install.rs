@@ -99,7 +99,7 @@ fn a_version_that_a_miner_runs_stays() {
     rig.host.ok("POST", "/miners/rig-1/restart", NONE);
     rig.host.wait_for_phase("rig-1", "mining");
     assert_eq!(rig.host.miner("rig-1")["run"]["version"], "6.27.0");
-    assert_eq!(rig.stats()["extraData"]["version"], "6.27.0");
+    assert_eq!(rig.wait_for_extra("version"), "6.27.0");
 }
 
 #[test]

@@ -79,12 +79,12 @@ fn loses_its_pool(rig: &Rig, pool: &Pool) {
     let (pid, logins) = (rig.host.program("rig-1"), pool.seen().logins.len());
     pool.lose();
     rig.host.wait_for_phase("rig-1", "degraded");
-    assert_eq!(rig.stats()["pool"]["connected"], false);
+    wait_for("the loss", || (rig.stats()["pool"]["connected"] == false).then_some(()));
     rig.wait_for_reason("cannot reach the pool");
     pool.back();
     rig.host.wait_for_phase("rig-1", "mining");
     rig.wait_for_shares(rig.stats()["shares"].as_u64().unwrap());
-    assert_eq!(rig.stats()["pool"]["connected"], true);
+    wait_for("the pool", || (rig.stats()["pool"]["connected"] == true).then_some(()));
     assert!(pool.seen().logins.len() > logins);
     rig.wait_for_no_reason();
     assert_eq!(rig.host.program("rig-1"), pid);

@@ -162,6 +162,8 @@ impl Supervisor {
         self.state = State::Unknown;
         match self.launch().await {
             Ok(()) => {
+                // Who is answered sees the run at once.
+                self.publish();
                 for waiter in self.starting.drain(..) {
                     drop(waiter.send(Ok(())));
                 }
@@ -180,6 +182,7 @@ impl Supervisor {
                 if let (Some(waiting), Error::NoDriver { .. }) = (&mut self.waiting, &error) {
                     waiting.is_for_driver = true;
                 }
+                self.publish();
                 let mut error = Some(error);
                 for waiter in self.starting.drain(..) {
                     let again = Error::Start {
