@@ -32,7 +32,7 @@ fn the_doctor_gives_a_command_to_copy_that_mends_what_is_wrong() {
         page.click("Copy the command for State folder");
         page.until("the command to be copied", || page.pasted() == command.as_str());
     }
-    page.wait_for_text("Copied");
+    page.click_until_said("Copy the command for State folder", "Copied");
     assert!(Command::new("/bin/sh").args(["-c", &command]).status().unwrap().success());
     page.click("Look again");
     page.until("the finding to be gone", || page.look(FOLDER).is_null());

@@ -37,7 +37,8 @@ fn what_one_rig_exports_another_imports_after_a_look() {
     page.click("Download");
     let file = wait_for("the download", || {
         let file = fs::read_dir(downloads.path()).unwrap().flatten().next()?.path();
-        (file.extension()? == "toml").then_some(file)
+        let is_whole = file.extension()? == "toml" && file.metadata().ok()?.len() > 0;
+        is_whole.then_some(file)
     });
     let text = fs::read_to_string(&file).unwrap();
     assert!(text.contains("[[profiles]]") && !text.contains("hunter-two"), "{text}");
@@ -46,8 +47,7 @@ fn what_one_rig_exports_another_imports_after_a_look() {
     let shown = page.wait("the text", "return document.querySelector('pre.tail')?.innerText");
     let shown: Value = serde_json::from_str(shown.as_str().unwrap()).unwrap();
     assert_eq!(shown, from.get("/profiles/export"));
-    page.click("Copy the export");
-    page.wait_for_text("Copied");
+    page.click_until_said("Copy the export", "Copied");
     let pasted = page.pasted();
     assert_eq!(serde_json::from_str::<Value>(pasted.as_str().unwrap()).unwrap(), shown);
     assert_eq!(page.complaints(), Vec::<String>::new());

@@ -71,6 +71,7 @@ fn everything_can_be_done_with_the_keyboard() {
     page.press(ENTER);
     page.wait("the page of the miner", "return location.hash === '#/miners/keys'");
     host.wait_for_phase("keys", "mining");
+    page.wait("the same on the page", "return document.querySelector('.phase-mining')");
 
     page.tab_to("Stop");
     page.press(ENTER);

@@ -76,7 +76,7 @@ fn a_miner_is_started_watched_paused_and_stopped() {
 
     page.click("Pause");
     page.wait("the pause", "return document.querySelector('.phase-paused')");
-    assert_eq!(host.miner("first")["phase"], "paused");
+    host.wait_for_phase("first", "paused");
     page.click("Resume");
     page.wait("the end of the pause", "return document.querySelector('.phase-mining')");
 

@@ -98,14 +98,26 @@ impl Page {
 
     /// Waits until the page shows `text` somewhere.
     pub(crate) fn wait_for_text(&self, text: &str) {
+        self.until(text, || self.shows(text));
+    }
+
+    fn shows(&self, text: &str) -> bool {
         let shown = "return document.body.innerText.includes(arguments[0])";
-        self.until(text, || self.run(shown, &[json!(text)]) == true);
+        self.run(shown, &[json!(text)]) == true
     }
 
     /// Clicks the first button or link that says `label`, as soon as it takes clicks.
     pub(crate) fn click(&self, label: &str) {
-        let says = format!("normalize-space()=\"{label}\" or @aria-label=\"{label}\"");
-        self.click_at(&format!("//button[not(@disabled)][{says}] | //a[{says}]"));
+        self.click_at(&labelled(label));
+    }
+
+    /// Clicks what says `label` until the page says `text`, which it does for a moment only.
+    pub(crate) fn click_until_said(&self, label: &str, text: &str) {
+        self.until(text, || {
+            // It is not there while it says the other thing.
+            drop(self.0.touch(&labelled(label), "click", &json!({})));
+            self.shows(text)
+        });
     }
 
     /// Clicks what the XPath leads to.
@@ -186,6 +198,12 @@ impl Page {
         let own: Vec<String> = serde_json::from_value(own).unwrap_or_default();
         own.into_iter().chain(self.0.log()).collect()
     }
+}
+
+/// Where the button or link that says `label` is, once it takes clicks.
+fn labelled(label: &str) -> String {
+    let says = format!("normalize-space()=\"{label}\" or @aria-label=\"{label}\"");
+    format!("//button[not(@disabled)][{says}] | //a[{says}]")
 }
 
 /// Address of the dashboard of `host`.

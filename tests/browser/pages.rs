@@ -147,6 +147,7 @@ fn every_page_is_readable_on_any_screen_and_complains_about_nothing() {
             }
         }
         page.resize(320, 640);
+        page.wait("a frame", FRAME);
         check(&page, &format!("{name} at 320 px"));
         page.resize(1280, 800);
         let complaints = page.complaints();

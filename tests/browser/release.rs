@@ -14,7 +14,7 @@ pub(crate) fn host() -> (Host, Server) {
     let usual = fs::read_to_string(host.settings()).unwrap();
     let releases = format!(
         "[releases]\napi = \"{base}\"\ndownloads = \"{base}\"\nkeys = \"{base}\"\n\
-         stall_ms = 500\nretry_pause_ms = 10\nsigners = {{ xmrig = \"{key}\" }}\n"
+         stall_ms = 4000\nretry_pause_ms = 10\nsigners = {{ xmrig = \"{key}\" }}\n"
     );
     fs::write(host.settings(), format!("{usual}\n{releases}")).unwrap();
     host.up(&[]);

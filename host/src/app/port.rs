@@ -44,6 +44,11 @@ mod tests {
         let found = listener(port).unwrap();
         assert!(found.contains(&format!("(pid {})", std::process::id())), "{found}");
         drop(socket);
-        assert_eq!(listener(port), None);
+        // A child that another test is about to start may hold it a moment longer.
+        let is_free = || {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            listener(port).is_none()
+        };
+        assert!((0..2_000).any(|_| is_free()), "{:?}", listener(port));
     }
 }

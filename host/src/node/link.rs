@@ -20,7 +20,7 @@ use crate::{
         net::Net,
         noise::{Channel, Sealer},
         obey,
-        payload::{Fault, Handshake, Ping, Pong},
+        payload::{Fault, Handshake, Ping, Pong, Rotate},
         report,
         session::{Inbound, Reason, Received},
         tell,
@@ -68,8 +68,9 @@ impl Link {
         let mut inbound = Inbound::new(opener, &net.id, &peer, Instant::now());
         let (mut outgoing, mut incoming) = socket.split().await;
         let greeting = async {
+            let mut told = None;
             if dialled_here {
-                greet(&net, &key, &mut sealer, &mut outgoing).await?;
+                told = greet(&net, &key, &mut sealer, &mut outgoing).await?;
             }
             let handshake = first(&mut inbound, &mut incoming).await?;
             let (queue, waiting) = mpsc::channel(QUEUE);
@@ -78,24 +79,32 @@ impl Link {
                 Arc::new(Session::new(queue, dialled_here, handshake.instance, granted, address));
             confirmed(handshake).await?;
             net.book().register(&net.identity.public, &key, &session)?;
-            Ok((session, waiting))
+            Ok((session, waiting, told))
         };
         let greeted = tokio::select! {
             greeted = greeting => greeted,
             () = net.ending.cancelled() => Err(Reason::ShuttingDown),
         };
-        let (session, waiting) = match greeted {
+        let (session, waiting, told) = match greeted {
             Ok(begun) => begun,
             Err(reason) => {
                 outgoing.close(&reason).await;
                 return reason;
             }
         };
-        let answered =
-            if dialled_here { Ok(()) } else { greet(&net, &key, &mut sealer, &mut outgoing).await };
+        let answered = if dialled_here {
+            Ok(told)
+        } else {
+            greet(&net, &key, &mut sealer, &mut outgoing).await
+        };
         let reason = match answered {
             Err(reason) => reason,
-            Ok(()) => {
+            Ok(told) => {
+                // Announced after the greeting, and maybe before this session was there to be told.
+                if let Some(next_key) = net.announced_key().filter(|next| told != Some(*next)) {
+                    let body = Body::Rotate(Rotate { next_key });
+                    reply(&session, Message::new(&net.id, &peer, body));
+                }
                 net.registrations.send_modify(|count| *count += 1);
                 let _nobody_waits = begun.map(|begun| begun.send(()));
                 net.publish("peer.connected", &key, json!({}));
@@ -118,22 +127,24 @@ impl Link {
     }
 }
 
+/// Returns the next key of this node, if the peer was told one.
 async fn greet(
     net: &Net,
     key: &PublicKey,
     sealer: &mut Sealer,
     outgoing: &mut Outgoing,
-) -> Result<(), Reason> {
+) -> Result<Option<PublicKey>, Reason> {
+    let next_key = net.announced_key();
     let handshake = Handshake {
         name: net.identity.name.clone(),
         role: net.identity.role,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: net.instance,
         rights: net.rights(key).iter().collect(),
-        next_key: net.announced_key(),
+        next_key,
     };
     let message = Message::new(&net.id, key.id().as_str(), Body::Handshake(handshake));
-    send(sealer, outgoing, &message).await
+    send(sealer, outgoing, &message).await.map(|()| next_key)
 }
 
 async fn first(inbound: &mut Inbound, incoming: &mut Incoming) -> Result<Handshake, Reason> {

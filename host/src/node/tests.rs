@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A node with a state folder of its own.
 struct Rig {

@@ -3,17 +3,18 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{ErrorKind, Read},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
 use adit::drivers::handle::Driver;
 use adit_plugin_api::{Config, HttpRequest, Launch, Reply, StartPlan, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::place::{Place, built, get};
+use crate::place::{PATIENCE, Place, built, get};
 
 /// A fixture, unpacked, if it is what its list of sums says.
 fn fixture(name: &str) -> Vec<u8> {
@@ -76,7 +77,18 @@ async fn drivers_of_an_older_and_a_newer_api_work_here() {
 fn next_host(place: &Place, driver: &Path) -> Value {
     let program: PathBuf = place.put("host", &fixture("host-1.1.0"));
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let output = Command::new(program).arg(driver).output().unwrap();
+    // A child that another test is about to start may still hold it open for writing.
+    let began = Instant::now();
+    let output = loop {
+        match Command::new(&program).arg(driver).output() {
+            Err(error)
+                if error.kind() == ErrorKind::ExecutableFileBusy && began.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            output => break output.unwrap(),
+        }
+    };
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {error}", driver.display());
     serde_json::from_slice(&output.stdout).unwrap()

@@ -28,7 +28,7 @@ const OPS: [&str; 12] = [
 ];
 
 /// A limit that a hanging call reaches soon.
-const SOON: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(2);
 
 /// Asks an object for a miner that is named after its fault, such as `panic-start`.
 async fn ask(driver: &Driver, kind: &str, op: &str) -> Result<(), CallError> {
@@ -195,8 +195,8 @@ fn a_driver_that_cannot_make_or_describe_itself_is_listed_with_the_reason() {
         for (fault, reason) in [
             ("panic-create", "the driver panicked in create: panic on demand"),
             ("panic-describe", "the driver panicked in describe: panic on demand"),
-            ("hang-create", "the driver did not answer create within 1s"),
-            ("hang-describe", "the driver did not answer describe within 1s"),
+            ("hang-create", "the driver did not answer create within 2s"),
+            ("hang-describe", "the driver did not answer describe within 2s"),
             ("huge-create", "xxx"),
             ("huge-describe", "the driver's description has "),
             ("garbage-describe", "the defaults of its configuration are no object"),

@@ -261,7 +261,7 @@ async fn a_driver_uses_the_network_only_where_the_settings_say_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_driver_that_computes_on_and_on_by_itself_is_stopped() {
     let place = Place::with_drivers();
-    let (_drivers, faulty) = load(&place, |options| options.hosting.rations.cpu_percent = 1).await;
+    let (_drivers, faulty) = load(&place, |options| options.hosting.rations.cpu_percent = 5).await;
     let object = faulty.instance(Some(&miner("spin-thread"))).await.unwrap();
     wait_for("the process is stopped", || faulty.health().crashes == 1).await;
     let cause = faulty.runner().unwrap().last_end.unwrap().cause;

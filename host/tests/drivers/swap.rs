@@ -73,9 +73,12 @@ async fn a_driver_is_loaded_replaced_and_removed_with_its_file() {
     // As `cp` does it: the same file, written over, and for a while half of it.
     let next = version("0.2.0");
     place.put("faulty.so", &next[..next.len() / 2]);
-    wait_for("the half is refused", || entry(&drivers, &path).state == State::Refused).await;
-    let reason = entry(&drivers, &path).reason.unwrap();
-    assert!(reason.starts_with("damaged or truncated file"), "{reason}");
+    // On a slow disk it may be seen empty before.
+    let refused = || entry(&drivers, &path).reason.unwrap_or_default();
+    let is_half = || refused().starts_with("damaged or truncated file");
+    wait_for("the half is refused", is_half).await;
+    let reason = refused();
+    assert_eq!(entry(&drivers, &path).state, State::Refused);
     assert!(reason.ends_with("version 0.1.0, loaded before, serves on"), "{reason}");
     assert!(has(&drivers, "0.1.0"), "the old one serves");
     place.put("faulty.so", &next);
@@ -89,7 +92,8 @@ async fn a_driver_is_loaded_replaced_and_removed_with_its_file() {
     assert!(drivers.list().is_empty());
     ending.cancel();
     watching.await.unwrap();
-    let kinds = told.take();
+    let mut kinds = told.take();
+    kinds.dedup();
     let expected = ["driver.loaded", "driver.refused", "driver.replaced", "driver.removed"];
     assert_eq!(kinds, expected);
 }

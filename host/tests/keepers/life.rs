@@ -61,6 +61,7 @@ async fn a_program_that_cannot_be_executed_is_told_at_once() {
         let Error::Exec { reason, .. } = &error else { panic!("{error:?}") };
         assert!(reason.contains(expected), "{reason}");
         assert!(!matches!(mine.look().await, Observed::Running(_)));
+        mine.is_free().await;
     }
     // And nothing stands in the way of a start that can work.
     assert_eq!(exited(&mine.launch("exit 3").await).await.code, Some(3));
@@ -213,6 +214,7 @@ async fn started_keepers_leave_no_zombies_and_removed_miners_no_folder() {
     let mine = Mine::new();
     for _ in 0..5 {
         exited(&mine.launch("true").await).await;
+        mine.is_free().await;
     }
     let own = std::process::id().to_string();
     until("no zombies", async || {

@@ -7,6 +7,8 @@ use std::{
 
 use adit::keepers::Keepers;
 
+use crate::support::LIMIT;
+
 async fn ask(script: &str) -> std::io::Result<String> {
     let folder = tempfile::tempdir().unwrap();
     let args = ["-c".to_owned(), script.to_owned()];
@@ -35,7 +37,7 @@ async fn what_the_program_left_behind_is_killed() {
     let begin = Instant::now();
     // Killed; whoever adopted it may take a moment to reap it.
     while std::fs::read_to_string(&status).is_ok_and(|it| !it.contains(") Z ")) {
-        assert!(begin.elapsed() < Duration::from_secs(10), "{text}");
+        assert!(begin.elapsed() < LIMIT, "{text}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

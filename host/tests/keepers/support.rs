@@ -13,7 +13,7 @@ use adit_plugin_api::{Console, StopAction, StopPlan, StopStep};
 use tokio::time::{Instant, sleep};
 
 /// Longest wait for a condition, far beyond what it takes.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// A miner and its folder; what is left of its run is killed at the end.
 pub(crate) struct Mine {
@@ -60,11 +60,25 @@ impl Mine {
         self.keepers.look(&self.miner).await.unwrap()
     }
 
-    /// The run that goes on.
+    /// The run that goes on. Its keeper may be too slow for one look.
     pub(crate) async fn running(&self) -> Run {
-        let found = self.look().await;
+        let mut found = self.look().await;
+        let end = Instant::now() + LIMIT;
+        while matches!(found, Observed::Starting) && Instant::now() < end {
+            sleep(Duration::from_millis(5)).await;
+            found = self.look().await;
+        }
         let Observed::Running(run) = found else { panic!("not running: {found:?}") };
         run
+    }
+
+    /// Waits until a keeper that is leaving is gone: until then nothing else can start.
+    pub(crate) async fn is_free(&self) {
+        until("a free lock", async || {
+            let found = self.look().await;
+            matches!(found, Observed::Absent | Observed::Ended(_) | Observed::Lost { .. })
+        })
+        .await;
     }
 
     pub(crate) fn tail(&self, count: usize) -> Vec<String> {

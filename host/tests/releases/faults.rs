@@ -262,10 +262,11 @@ async fn what_is_too_large_is_refused() {
 #[tokio::test]
 async fn a_service_that_is_gone_is_named() {
     let rig = Rig::with_1().await;
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Bound and not listening: nobody else gets the port.
+    let gone = tokio::net::TcpSocket::new_v4().unwrap();
+    gone.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let mut server = rig.server.clone();
     server.address = gone.local_addr().unwrap();
-    drop(gone);
     let releases = open(rig.folder.path(), &server, |_| {});
     let progress = watch::Sender::new(Progress::default());
     let error = releases.install(&rig.driver, &rig.plan, None, &trial(), &progress).await;

@@ -134,8 +134,7 @@ async fn an_interrupted_download_goes_on_where_it_ended() {
 #[tokio::test]
 async fn a_later_installation_goes_on_with_an_interrupted_download() {
     let rig = Rig::with_1().await;
-    rig.server.fault(Fault::Stalled);
-    let error = rig.install(None).await.unwrap_err();
+    let error = rig.stalls().await;
     assert!(matches!(error, Error::Interrupted { .. }), "{error}");
     assert!(error.to_string().contains("nothing arrives any more"), "{error}");
     // A new host, after a crash for all it knows.
@@ -155,8 +154,7 @@ async fn a_later_installation_goes_on_with_an_interrupted_download() {
 #[tokio::test]
 async fn a_part_that_is_not_the_beginning_is_thrown_away() {
     let rig = Rig::with_1().await;
-    rig.server.fault(Fault::Stalled);
-    rig.install(None).await.unwrap_err();
+    rig.stalls().await;
     let part = rig.path(".staging").join(rig.left_behind()[0].strip_prefix(".staging/").unwrap());
     let size = std::fs::metadata(&part).unwrap().len();
     std::fs::write(&part, vec![b'x'; usize::try_from(size).unwrap()]).unwrap();

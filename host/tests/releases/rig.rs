@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use adit::{
@@ -12,11 +12,14 @@ use adit::{
 };
 use adit_doubles::release::{
     archives::TarGz,
-    server::Server,
+    server::{Fault, Server},
     signing::{PUBLISHER, Signer},
 };
 use adit_plugin_api::{Proof, ReleasePlan};
 use tokio::sync::watch;
+
+/// Longest wait for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Rig {
     pub(crate) folder: tempfile::TempDir,
@@ -88,6 +91,15 @@ impl Rig {
         self.releases.install(&self.driver, &self.plan, version, &trial, &self.progress).await
     }
 
+    /// The installation breaks off after a part of the download, where the server falls silent.
+    pub(crate) async fn stalls(&self) -> Error {
+        self.server.fault(Fault::Stalled);
+        let short = |limits: &mut Limits| limits.stall = Duration::from_secs(1);
+        let (releases, trial) = (open(self.folder.path(), &self.server, short), trial());
+        let installed = releases.install(&self.driver, &self.plan, None, &trial, &self.progress);
+        installed.await.unwrap_err()
+    }
+
     /// The version that the installed program prints when it is run.
     pub(crate) async fn runs(&self) -> Option<String> {
         let program = self.releases.installed(&self.driver)?.program;
@@ -139,11 +151,7 @@ impl Rig {
 }
 
 pub(crate) fn open(folder: &Path, server: &Server, edit: impl FnOnce(&mut Limits)) -> Releases {
-    let mut limits = Limits {
-        stall: Duration::from_millis(300),
-        retry_pause: Duration::from_millis(1),
-        ..Limits::default()
-    };
+    let mut limits = Limits { retry_pause: Duration::from_millis(1), ..Limits::default() };
     edit(&mut limits);
     let sources = Sources {
         api: server.base(),
@@ -178,9 +186,19 @@ pub(crate) fn tree(folder: &Path) -> BTreeMap<String, u64> {
 pub(crate) fn trial() -> Trial {
     Box::new(|program, args| {
         Box::pin(async move {
-            #[expect(clippy::disallowed_methods, reason = "a test is no host")]
-            let output = tokio::process::Command::new(program).args(args).output().await;
-            let output = output.map_err(|error| error.to_string())?;
+            // A child that another test is about to start may still hold it open for writing.
+            let busy = std::io::ErrorKind::ExecutableFileBusy;
+            let began = Instant::now();
+            let output = loop {
+                #[expect(clippy::disallowed_methods, reason = "a test is no host")]
+                let output = tokio::process::Command::new(&program).args(&args).output().await;
+                match output {
+                    Err(error) if error.kind() == busy && began.elapsed() < PATIENCE => {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    output => break output.map_err(|error| error.to_string())?,
+                }
+            };
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             let version = text.split_whitespace().nth(1).map(str::to_owned);
             version.ok_or_else(|| "it printed no version".to_owned())

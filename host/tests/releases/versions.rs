@@ -1,11 +1,11 @@
 //! Versions side by side, and ends at bad moments.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, sync::Arc};
 
 use adit::releases::{Error, Outcome, Progress, Releases, Step, Trial};
 use tokio::sync::{Notify, watch};
 
-use crate::rig::{Rig, open, trial};
+use crate::rig::{PATIENCE, Rig, open, trial};
 
 fn flags(rig: &Rig) -> Vec<(String, bool, bool)> {
     let mut versions: Vec<_> = { rig.releases.versions(&rig.driver) }
@@ -80,7 +80,7 @@ fn slow_trial() -> (Trial, Arc<Notify>) {
 async fn until_tried(progress: &watch::Sender<Progress>) {
     let mut progress = progress.subscribe();
     let tried = progress.wait_for(|it| it.step == Step::Trying);
-    tokio::time::timeout(Duration::from_secs(20), tried).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, tried).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -64,7 +64,8 @@ async fn a_caller_that_goes_away_leaves_a_call_that_is_counted() {
     let caller = caller(1);
     let (open, gate) = mpsc::channel::<()>();
     let (began, begun) = tokio::sync::oneshot::channel();
-    let call = caller.call("stats", SHORT, move || {
+    // Long enough for the call to begin on a busy machine.
+    let call = caller.call("stats", Duration::from_secs(2), move || {
         began.send(()).unwrap();
         Ok(gate.recv().is_ok())
     });

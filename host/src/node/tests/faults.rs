@@ -108,12 +108,12 @@ async fn a_command_cut_at_every_byte_is_carried_out_whole_or_not_at_all() {
         (none && net.handshakes.available_permits() == 256).then_some(())
     };
     wait_for("all sessions to end", is_quiet).await;
-    let whole = carried_out().await;
-    assert!(whole <= 1, "{whole} commands of which only one was whole");
     let mut raw = Raw::session(&rig, NodeRole::Controller).await;
     let stop = Body::StopMiner(StopMiner { miner_name: "x".parse().unwrap() });
     assert!(matches!(raw.ask(stop).await, Ok(Body::Error(_))));
-    assert_eq!(carried_out().await, whole + 1);
+    // The whole one of those that were cut off may have been lost, or be under way still.
+    let done = carried_out().await;
+    assert!((1..=2).contains(&done), "{done} commands of which only two were whole");
 }
 
 /// Another machine with the disk of `rig`.

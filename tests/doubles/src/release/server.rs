@@ -22,7 +22,8 @@ pub enum Fault {
         /// How many answers.
         times: usize,
     },
-    /// Answers with an asset stop after half, and the connection stays open.
+    /// Answers with an asset stop after half, or give nothing more of one to be resumed, and the
+    /// connection stays open.
     Stalled,
     /// The first answer ends early, and `Range` is ignored afterwards.
     ResumeIgnored,
@@ -264,7 +265,10 @@ impl State {
             }
             Fault::ResumeIgnored if from.is_none() => answer.halve(),
             Fault::Stalled => {
-                answer.halve();
+                match from {
+                    Some(_) => answer.body.clear(),
+                    None => answer.halve(),
+                }
                 answer.hang = true;
             }
             Fault::Longer => {
