@@ -37,7 +37,7 @@ pub(crate) fn wait_for_action(host: &Host, name: &str, action: &str) -> Value {
 /// Has the miner `name` be found frozen and not without hashes, and be helped once: of two silences
 /// that began together a late look may find either first.
 pub(crate) fn patient_about_hashes(host: &Host, name: &str) {
-    let options = json!({ "zeroS": 6, "actionsPerHour": 1 });
+    let options = json!({ "zeroS": 10, "actionsPerHour": 1 });
     host.ok("PUT", &format!("/miners/{name}/watchdog"), &options);
 }
 

@@ -147,7 +147,7 @@ fn a_profile_says_how_its_miners_are_watched() {
     std::fs::write(host.settings(), settings).unwrap();
     host.up(&[]);
     // Patient about hashes, or a late look finds those missing first.
-    let impatient = json!({ "silenceS": 2, "apiS": 2, "zeroS": 60, "shareS": 60 });
+    let impatient = json!({ "silenceS": 2, "apiS": 2, "zeroS": 10, "shareS": 10 });
     let config = json!({ "preparingMs": 0, "misbehave": { "hangAfterMs": 4000 } });
     let body =
         json!({ "name": "night", "minerType": "sim", "config": config, "watchdog": impatient });
