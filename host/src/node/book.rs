@@ -44,7 +44,8 @@ pub(crate) struct Session {
     pub(crate) instance: Uuid,
     pub(crate) address: SocketAddr,
     pub(crate) since_ms: i64,
-    pub(crate) queue: mpsc::Sender<Message>,
+    /// Boxed: room for 32 of them is taken at once.
+    pub(crate) queue: mpsc::Sender<Box<Message>>,
     /// What this node may do there.
     pub(crate) granted: Rights,
     pub(crate) facts: Mutex<Facts>,
@@ -71,7 +72,7 @@ struct Waiting {
 
 impl Session {
     pub(crate) fn new(
-        queue: mpsc::Sender<Message>,
+        queue: mpsc::Sender<Box<Message>>,
         dialled_here: bool,
         instance: Uuid,
         granted: Rights,

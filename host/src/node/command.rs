@@ -87,7 +87,7 @@ impl Net {
         sent: &mut bool,
     ) -> Result<Option<Body>, Error> {
         let Some(waiting) = session.expect(message) else { return Ok(None) };
-        if session.queue.try_send(message.clone()).is_err() {
+        if session.queue.try_send(Box::new(message.clone())).is_err() {
             session.give_up(&message.id);
             if session.queue.is_closed() {
                 return Ok(None);

@@ -175,10 +175,10 @@ async fn write(
     session: &Session,
     mut sealer: Sealer,
     outgoing: &mut Outgoing,
-    mut waiting: mpsc::Receiver<Message>,
+    mut waiting: mpsc::Receiver<Box<Message>>,
 ) -> Reason {
     let peer = key.id();
-    let new = |body| Message::new(&net.id, peer.as_str(), body);
+    let new = |body| Box::new(Message::new(&net.id, peer.as_str(), body));
     let mut moments = net.moments.subscribe();
     moments.mark_changed();
     let mut sent = None;
@@ -331,7 +331,7 @@ fn note_pong(session: &Session, question: &uuid::Uuid, pong: &Message) {
 
 /// A peer that does not take its answers does not get them.
 fn reply(session: &Session, message: Message) {
-    if session.queue.try_send(message).is_err() {
+    if session.queue.try_send(Box::new(message)).is_err() {
         tracing::debug!("a peer does not take its answers");
     }
 }

@@ -43,6 +43,6 @@ fn tell(net: &Net, event: &event::Event) {
         let Some(session) = &known.session else { continue };
         let body = Body::Event(event.clone());
         // Whoever does not keep up misses it.
-        drop(session.queue.try_send(Message::new(&net.id, known.id.as_str(), body)));
+        drop(session.queue.try_send(Box::new(Message::new(&net.id, known.id.as_str(), body))));
     }
 }
