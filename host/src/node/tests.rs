@@ -21,7 +21,7 @@ use crate::{
     node::{
         identity::SecretKey,
         message::{Body, Message},
-        noise::{Channel, Dialling, Mode},
+        noise::{Channel, Dialling, Listening, Mode},
         payload::{Handshake, Ping},
         transport::{Incoming, Outgoing, Socket},
     },
@@ -223,6 +223,20 @@ impl Raw {
         let (outgoing, incoming) = socket.split().await;
         let (own, peer) = (key.public().id().to_string(), rig.id());
         Ok(Self { key: key.clone(), own, peer, channel, outgoing, incoming })
+    }
+
+    /// Lets `rig` in, which dials; nothing is sent after the handshake of the channel yet.
+    async fn answer(rig: &Rig, key: &SecretKey, listener: &tokio::net::TcpListener) -> Self {
+        let (stream, address) = listener.accept().await.unwrap();
+        let mut socket = Socket::accept(stream, address).await.unwrap();
+        let first = socket.receive().await.unwrap();
+        let (listening, _) = Listening::begin(key, &first, None).unwrap();
+        let card = br#"{"name":"raw","role":"controller"}"#;
+        let (channel, answer) = listening.finish(card).unwrap();
+        socket.send(answer).await.unwrap();
+        let (outgoing, incoming) = socket.split().await;
+        let (own, peer) = (key.public().id().to_string(), rig.id());
+        Self { key: key.clone(), own, peer, channel, outgoing, incoming }
     }
 
     /// A session with `rig`, which knows this peer by `role`.

@@ -255,3 +255,26 @@ async fn a_node_is_initialised_once_and_needs_a_name() {
     assert!(matches!(again, Err(Error::Initialised)));
     assert!(worker.folder.path().join("node/key").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_announced_while_a_session_begins_is_told_in_it() {
+    let worker = Rig::up(NodeRole::Worker).await;
+    let key = SecretKey::random().unwrap();
+    worker.knows(key.public(), NodeRole::Controller).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let change = PeerChange { address: Some(address), ..PeerChange::default() };
+    worker.node.change_peer(key.public().id().as_str(), change).await.unwrap();
+    let mut raw = Raw::answer(&worker, &key, &listener).await;
+    let Body::Handshake(greeting) = raw.hear().await.unwrap().body else { panic!("no greeting") };
+    assert_eq!(greeting.next_key, None);
+    // The worker has greeted, and has no session yet that it could tell of its new key.
+    let next = worker.node.rotate().await.unwrap().next_id.unwrap();
+    raw.say(handshake(NodeRole::Controller, Uuid::new_v4())).await.unwrap();
+    loop {
+        if let Body::Rotate(told) = raw.hear().await.unwrap().body {
+            assert_eq!(told.next_key.id(), next);
+            break;
+        }
+    }
+}
