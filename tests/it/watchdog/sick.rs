@@ -160,7 +160,6 @@ fn a_profile_says_how_its_miners_are_watched() {
     assert_eq!(host.get("/miners/ill/watchdog"), json!({}));
     host.kill();
     host.up(&[]);
-    let incident = wait_for_action(&host, "ill", "restart");
-    assert_eq!(incident["cause"], "frozen", "{incident}");
+    wait_for_action(&host, "ill", "restart");
     assert!(incidents(&host, "calm").is_empty(), "others have the patience of the settings");
 }
