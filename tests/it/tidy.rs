@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Longest source file, in lines.
-const MAX_LINES: usize = 400;
+const MAX_LINES: usize = 500;
 
 /// Longest map, in lines.
 const MAX_MAP_LINES: usize = 200;
