@@ -27,10 +27,14 @@ pub struct Description {
     ///
     /// Say with the keyword `x-adit-pool` where the pools of a profile go: `"list"` at an array of
     /// pools, and at the fields of its items what each takes of a pool: `"url"` (`host:port`),
-    /// `"uri"` (the same behind `stratum+tcp://` or `stratum+ssl://`), `"user"`, `"password"`,
-    /// `"tls"` (`true`, or left out) and `"tlsFingerprint"` (64 hex digits). A program that knows
-    /// one pool only has these at fields of the top. A pool with something that no field takes is
-    /// refused when the profile is saved.
+    /// `"uri"` (the same behind `stratum+tcp://` or `stratum+ssl://`), `"rawUri"` (the same behind
+    /// the scheme that the operator saved: none, `ssl://`, or one that demands a protocol, such as
+    /// `stratum+ssl://` or `epic+ssl://`), `"user"`, `"password"`, `"tls"` (`true`, or left out) and
+    /// `"tlsFingerprint"` (64 hex digits). A program that knows one pool only has these at fields
+    /// of the top. A pool with something that no field takes is refused when the profile is saved.
+    ///
+    /// The keyword `x-adit-error` beside a `pattern` is the sentence that an operator reads instead
+    /// of the regular expression, such as `"write host:port"`.
     pub config_schema: Value,
     /// Values for the fields that a configuration leaves out. Must match the schema as far as it
     /// goes.

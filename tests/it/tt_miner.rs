@@ -103,12 +103,77 @@ fn tt_miner_fails_over_and_says_why_and_survives_its_host() {
 }
 
 #[test]
+fn a_refused_connection_is_shown_and_the_next_pool_is_taken() {
+    let host = host();
+    let pools = json!([
+        { "url": "stratum1+ssl://refused-first.example:1", "wallet": "W1" },
+        { "url": "stratum1+ssl://backup.example:2", "wallet": "W2.rig7" },
+    ]);
+    start(&host, &json!({ "coin": "ETC", "pools": pools }));
+    wait_for("the reason in the note", || {
+        let miner = host.miner("rig-1");
+        let note = miner["reason"].to_string();
+        (miner["phase"] == "degraded" && note.contains("No connection could be made")).then_some(())
+    });
+    wait_for("the second pool", || {
+        let pool = host.get("/miners/rig-1/stats")["pool"].clone();
+        (pool["url"] == "backup.example:2" && pool["connected"] == true).then_some(())
+    });
+    host.ok("DELETE", "/miners/rig-1", NONE);
+}
+
+#[test]
+fn a_saved_pool_reaches_tt_miner_with_the_scheme_it_was_saved_with() {
+    let host = host();
+    host.ok("POST", "/wallets", &json!({ "name": "w", "address": "0xWALLET" }));
+    let schemes = [
+        ("pool.example:1", "pool.example:1"),
+        ("stratum+tcp://pool.example:1", "pool.example:1"),
+        ("ssl://pool.example:1", "ssl://pool.example:1"),
+        ("TLS://pool.example:1/", "ssl://pool.example:1"),
+        ("stratum+ssl://pool.example:1", "stratum+ssl://pool.example:1"),
+        ("stratum1+ssl://pool.example:1", "stratum1+ssl://pool.example:1"),
+        ("epic+ssl://pool.example:1", "epic+ssl://pool.example:1"),
+    ];
+    for (index, (address, _)) in schemes.iter().enumerate() {
+        let pool = json!({ "name": format!("p{index}"), "url": address, "wallet": "w" });
+        host.ok("POST", "/pools", &pool);
+        let profile = json!({ "name": format!("saved {index}"), "minerType": "tt-miner",
+            "config": { "coin": "ETC" }, "pools": [format!("p{index}")] });
+        host.ok("POST", "/profiles", &profile);
+        let profile = json!({ "name": format!("direct {index}"), "minerType": "tt-miner",
+            "config": { "coin": "ETC", "pool": address, "wallet": "0xWALLET" } });
+        host.ok("POST", "/profiles", &profile);
+    }
+    let passed = |name: &str| {
+        let profiles = host.get("/profiles");
+        let profile = profiles.as_array().unwrap().iter().find(|it| it["name"] == name).unwrap();
+        let path = format!("/profiles/{}/plan", profile["id"].as_str().unwrap());
+        let args = host.get(&path)["plan"]["args"].clone();
+        let args: Vec<String> = serde_json::from_value(args).unwrap();
+        args[args.iter().position(|arg| arg == "-o").unwrap() + 1].clone()
+    };
+    for (index, (address, expected)) in schemes.iter().enumerate() {
+        assert_eq!(passed(&format!("saved {index}")), *expected, "{address}");
+        assert_eq!(passed(&format!("direct {index}")), *expected, "{address}");
+    }
+    // Another driver that cannot speak the protocol refuses the pool when the profile is saved.
+    let profile = json!({ "name": "cpu", "minerType": "xmrig", "config": {}, "pools": ["p6"] });
+    let (status, answer) = host.call("POST", "/profiles", &profile);
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer["error"].to_string().contains("the protocol epic"), "{answer}");
+}
+
+#[test]
 fn tt_miner_is_refused_with_the_field_that_is_wrong() {
     let host = host();
     for (config, wanted) in [
         (json!({ "coin": "RVN" }), "pool: write where to mine"),
         (json!({ "coin": "RVN", "pool": "p.example:1", "wallet": "W", "log": true }), "log"),
-        (json!({ "coin": "RVN", "pool": "https://p.example:1", "wallet": "W" }), "pool"),
+        (
+            json!({ "coin": "RVN", "pool": "https://p.example:1", "wallet": "W" }),
+            "pool: write host:port, such as pool.example:3333",
+        ),
     ] {
         let body = json!({ "name": "rig-1", "type": "tt-miner", "config": config });
         let (status, answer) = host.call("POST", "/miners", &body);

@@ -3,7 +3,8 @@
 //! no connection.
 //!
 //! There are two simulated GPUs. Like TT-Miner it reports 0 H/s until its first share. A pool whose
-//! host begins with `lost-` is lost a second after it was connected, and the next one is taken.
+//! host begins with `lost-` is lost a second after it was connected, one that begins with `refused-`
+//! takes no connection, and the next one is taken.
 
 #![forbid(unsafe_code)]
 

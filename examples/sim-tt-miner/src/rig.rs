@@ -73,8 +73,13 @@ impl Rig {
                 self.hash(None);
                 continue;
             };
-            self.connect(at, url);
             let address = url.split_once("://").map_or(url.as_str(), |(_, address)| address);
+            let next = (at + 1) % self.options.pools.len();
+            if !self.connect(at, url, address) {
+                thread::sleep(8 * BEAT);
+                at = next;
+                continue;
+            }
             let until = address.starts_with("lost-").then(|| Instant::now() + STAYS);
             self.hash(until);
             say_timed(&format!(
@@ -84,18 +89,25 @@ impl Rig {
             say(&format!("Retry to connect in 15 seconds.      Disconnected from: {address}"));
             // Long enough to be seen on a busy machine.
             thread::sleep(8 * BEAT);
-            at = (at + 1) % self.options.pools.len();
+            at = next;
         }
     }
 
-    fn connect(&self, at: usize, url: &str) {
+    /// Prints what 2024.3.2 prints of a connection, and whether there is one.
+    fn connect(&self, at: usize, url: &str, address: &str) -> bool {
         let key = format!("Pool[{}-{at}]:", self.options.selector);
-        let (scheme, address) = url.split_once("://").unwrap_or(("stratum+tcp", url));
-        say_timed(&format!("{key}   Connecting to: {scheme}://{address}"));
         thread::sleep(BEAT);
+        if address.starts_with("refused-") {
+            say_timed(&format!(
+                "{key}   -No connection could be made because the target machine actively refused it"
+            ));
+            return false;
+        }
+        let scheme = url.split_once("://").map_or("stratum+tcp", |(scheme, _)| scheme);
         address.clone_into(&mut self.pool());
-        say_timed(&format!("{key}   Connected to: {address} - IP4/IP6: 192.0.2.1"));
+        say_timed(&format!("{key}   -Connected to {scheme}://{address}"));
         say_timed(&format!("{key}   Difficulty changed from 0 H to 104.9 MH"));
+        true
     }
 
     /// Finds shares until the time, for ever without one.

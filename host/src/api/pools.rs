@@ -28,6 +28,7 @@ pub(crate) struct PoolBody {
     #[serde(default)]
     tls: bool,
     tls_fingerprint: Option<String>,
+    protocol: Option<String>,
     user: Option<String>,
     wallet: Option<WalletName>,
     /// Left out: kept. `null`: forgotten.
@@ -53,6 +54,7 @@ impl PoolBody {
             name,
             coin: self.coin,
             url: self.url,
+            protocol: self.protocol,
             tls: self.tls,
             tls_fingerprint: self.tls_fingerprint,
             user: self.user,

@@ -28,7 +28,7 @@ pub(super) enum Pool {
     Create {
         /// Its name
         name: String,
-        /// host:port, or stratum+ssl://host:port
+        /// host:port, or one with a scheme such as ssl://, stratum+ssl:// or epic+ssl://
         address: String,
         #[command(flatten)]
         fields: Fields,
@@ -170,6 +170,7 @@ async fn show_one(common: &Common, client: &Client, name: &str) -> Result<(), Er
         ("coin", pool.coin),
         ("url", Some(pool.url)),
         ("TLS", yes(pool.tls)),
+        ("protocol", pool.protocol),
         ("certificate", pool.tls_fingerprint),
         ("user", Some(user)),
         ("wallet", pool.wallet.map(|it| it.to_string())),

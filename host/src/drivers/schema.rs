@@ -79,7 +79,7 @@ impl ConfigSchema {
         let value = Value::Object(fields);
         let mut problems = Vec::new();
         for error in validator.iter_errors(&value) {
-            describe(&error, &mut problems);
+            describe(&error, &self.schema, &mut problems);
             if problems.len() >= MOST_PROBLEMS {
                 break;
             }
@@ -92,7 +92,7 @@ impl ConfigSchema {
     }
 }
 
-fn describe(error: &ValidationError<'_>, problems: &mut Vec<String>) {
+fn describe(error: &ValidationError<'_>, schema: &Value, problems: &mut Vec<String>) {
     let path = path(error);
     let mut tell = |field: &str, what: &str| {
         let field = match (path.is_empty(), field.is_empty()) {
@@ -122,6 +122,10 @@ fn describe(error: &ValidationError<'_>, problems: &mut Vec<String>) {
         }
         ValidationErrorKind::Not { .. } => tell("", "has a form that the schema excludes"),
         ValidationErrorKind::UniqueItems => tell("", "has the same item twice"),
+        ValidationErrorKind::Pattern { .. } => match hints::sentence(schema, error) {
+            Some(sentence) => tell("", sentence),
+            None => tell("", &error.masked_with("it").to_string()),
+        },
         _ => tell("", &error.masked_with("it").to_string()),
     }
 }
@@ -239,6 +243,23 @@ mod tests {
             &json!({ "pools": [{ "url": "a.b:1" }, { "url": "a.b:1" }] }),
             &["pools: has the same item twice"],
         );
+    }
+
+    #[test]
+    fn a_drivers_own_sentence_replaces_its_regular_expression() {
+        let config_schema = json!({
+            "properties": {
+                "pool": { "$ref": "#/$defs/pool" },
+                "list": { "items": { "pattern": "^a$", "x-adit-error": "write the letter a" } },
+            },
+            "$defs": { "pool": { "pattern": "^[a-z]+:[0-9]+$", "x-adit-error": "write host:port" } },
+        });
+        let description = Description { config_schema, ..Description::default() };
+        let schema = ConfigSchema::new(&description).unwrap();
+        let given = json!({ "pool": "hunter2", "list": ["a", "hunter2"] });
+        let mut problems = schema.complete(&config(&given)).unwrap_err().problems;
+        problems.sort();
+        assert_eq!(problems, ["list[1]: write the letter a", "pool: write host:port"]);
     }
 
     #[test]

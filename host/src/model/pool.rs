@@ -11,6 +11,11 @@ use crate::model::{
 const LONGEST: usize = 512;
 /// Longest name of a coin, in bytes.
 const LONGEST_COIN: usize = 16;
+/// Longest name of a protocol, in bytes.
+const LONGEST_PROTOCOL: usize = 16;
+
+/// The protocol that every miner and every pool can be expected to know.
+pub const STRATUM: &str = "stratum";
 
 /// A field that cannot be used, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,9 +79,14 @@ pub struct Pool {
     /// What coin it mines; a wallet of another coin is then refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coin: Option<String>,
-    /// `host:port`. Written with `stratum+tcp://` or `stratum+ssl://` before it, the scheme moves to
-    /// [`tls`](Self::tls).
+    /// `host:port`. A scheme before it, such as `stratum+ssl://`, moves to [`tls`](Self::tls) and
+    /// [`protocol`](Self::protocol).
     pub url: String,
+    /// The protocol that the scheme demands, such as `stratum` of `stratum+ssl://` or `epic` of
+    /// `epic+ssl://`. Absent for `ssl://`, `stratum+tcp://` and no scheme: the miner uses the
+    /// protocol of its coin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
     /// Whether the connection is encrypted.
     #[serde(default)]
     pub tls: bool,
@@ -114,11 +124,21 @@ impl Pool {
             return Err(BadField::new("name", what));
         }
         check_coin(self.coin.as_deref())?;
-        let (is_ssl, address) = scheme(&self.url)?;
-        self.url = address.to_owned();
-        self.tls |= is_ssl;
-        split_host_and_port(&self.url)
-            .ok_or_else(|| BadField::new("url", "write host:port, such as pool.example:3333"))?;
+        if let Some((scheme, address)) = self.url.split_once("://") {
+            let (protocol, is_tls) = split_scheme(scheme)?;
+            let address = address.to_owned();
+            self.protocol = protocol;
+            self.tls |= is_tls;
+            self.url = address;
+        }
+        if let Some(address) = self.url.strip_suffix('/') {
+            self.url = address.to_owned();
+        }
+        check_address(&self.url)?;
+        if self.protocol.as_deref().is_some_and(|name| !is_protocol(name)) {
+            let what = "write the word before +ssl:// in the pool's address, such as stratum";
+            return Err(BadField::new("protocol", what));
+        }
         if let Some(fingerprint) = &self.tls_fingerprint {
             let digits = fingerprint.replace(':', "").to_ascii_lowercase();
             if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -190,17 +210,49 @@ impl Pool {
     }
 }
 
-/// Whether the scheme says TLS, and what stands behind it.
-fn scheme(url: &str) -> Result<(bool, &str), BadField> {
-    let Some((scheme, address)) = url.split_once("://") else { return Ok((false, url)) };
-    match scheme.to_ascii_lowercase().as_str() {
-        "stratum+tcp" | "stratum" | "tcp" => Ok((false, address)),
-        "stratum+ssl" | "stratum+tls" | "ssl" | "tls" => Ok((true, address)),
-        _ => Err(BadField::new(
+/// The protocol that a scheme demands, and whether it means TLS.
+fn split_scheme(scheme: &str) -> Result<(Option<String>, bool), BadField> {
+    let scheme = scheme.to_ascii_lowercase();
+    let (protocol, transport) = match scheme.as_str() {
+        // Pool pages write stratum+tcp:// before every plain address, whatever is spoken there.
+        "tcp" | "stratum" | "stratum+tcp" => return Ok((None, false)),
+        "ssl" | "tls" => return Ok((None, true)),
+        other => other.split_once('+').unwrap_or((other, "tcp")),
+    };
+    let is_tls = match transport {
+        "tcp" => Some(false),
+        "ssl" | "tls" => Some(true),
+        _ => None,
+    };
+    match is_tls.filter(|_| is_protocol(protocol)) {
+        Some(is_tls) => Ok((Some(protocol.to_owned()), is_tls)),
+        None => Err(BadField::new(
             "url",
-            "write host:port, stratum+tcp://host:port or stratum+ssl://host:port",
+            "write host:port, stratum+tcp://host:port or stratum+ssl://host:port; an address that \
+             only one miner understands goes into the profile's own configuration",
         )),
     }
+}
+
+/// The address of a web page or of a coin's daemon is not a pool's.
+fn is_protocol(name: &str) -> bool {
+    (1..=LONGEST_PROTOCOL).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        && !["http", "https", "ws", "wss", "daemon", "ssl", "tls", "tcp"].contains(&name)
+}
+
+fn check_address(url: &str) -> Result<(), BadField> {
+    let what = match split_host_and_port(url) {
+        Some(_) => return Ok(()),
+        // Which interface it means differs from machine to machine, and miners do not take it.
+        None if url.starts_with('[') && url.contains('%') => {
+            "an IPv6 address with a zone (%eth0) is not supported: write a global or unique local \
+             address, or a host name"
+        }
+        None => "write host:port, such as pool.example:3333",
+    };
+    Err(BadField::new("url", what))
 }
 
 /// Letters, digits and what addresses are written with.

@@ -49,6 +49,8 @@ pub enum PoolField {
     Url,
     /// The same with `stratum+tcp://` or `stratum+ssl://` before it.
     Uri,
+    /// The same with the scheme that was saved: none, `ssl://`, or one that demands a protocol.
+    RawUri,
     /// The user name.
     User,
     /// The password.
@@ -90,6 +92,8 @@ pub struct FilledPool {
     pub name: PoolName,
     /// `host:port`.
     pub url: String,
+    /// The protocol that the scheme demands.
+    pub protocol: Option<String>,
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// SHA-256 of the certificate in hex.
@@ -100,6 +104,19 @@ pub struct FilledPool {
     pub password: Option<Filled>,
     /// The wallet that was chosen.
     pub wallet: Option<WalletName>,
+}
+
+impl FilledPool {
+    /// The address with the scheme that was saved.
+    fn raw_uri(&self) -> String {
+        let url = &self.url;
+        match (self.protocol.as_deref(), self.tls) {
+            (None, false) => url.clone(),
+            (None, true) => format!("ssl://{url}"),
+            (Some(protocol), false) => format!("{protocol}://{url}"),
+            (Some(protocol), true) => format!("{protocol}+ssl://{url}"),
+        }
+    }
 }
 
 /// A text with everything filled in. No `Debug`: it may be a secret.
@@ -200,6 +217,7 @@ fn fill_pool(
     Ok(FilledPool {
         name: name.clone(),
         url: pool.url.clone(),
+        protocol: pool.protocol.clone(),
         tls: pool.tls,
         tls_fingerprint: pool.tls_fingerprint.clone(),
         user: fill(pool.user_template())?,

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_watched_profiles.sql"),
     include_str!("migrations/0007_pool_totals.sql"),
     include_str!("migrations/0008_remote_history.sql"),
+    include_str!("migrations/0009_pool_protocol.sql"),
 ];
 
 /// Where a damaged database went.

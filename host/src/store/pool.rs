@@ -30,7 +30,7 @@ impl Store {
         self.call(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT name, coin, url, tls, tls_fingerprint, user, wallet, password,
-                        created_at_ms, updated_at_ms
+                        created_at_ms, updated_at_ms, protocol
                  FROM pool ORDER BY name",
             )?;
             let rows = statement.query_map([], read)?;
@@ -59,6 +59,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<PoolRow> {
         name: parsed(row, 0, |text| PoolName::new(text))?,
         coin: row.get(1)?,
         url: row.get(2)?,
+        protocol: row.get(10)?,
         tls: row.get(3)?,
         tls_fingerprint: row.get(4)?,
         user: row.get(5)?,
@@ -72,13 +73,13 @@ pub(super) fn put(connection: &Connection, row: &PoolRow) -> rusqlite::Result<()
     let pool = &row.pool;
     connection.execute(
         "INSERT INTO pool (name, coin, url, tls, tls_fingerprint, user, wallet, password,
-                           created_at_ms, updated_at_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                           created_at_ms, updated_at_ms, protocol)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (name) DO UPDATE SET
             coin = excluded.coin, url = excluded.url, tls = excluded.tls,
             tls_fingerprint = excluded.tls_fingerprint, user = excluded.user,
             wallet = excluded.wallet, password = excluded.password,
-            updated_at_ms = excluded.updated_at_ms",
+            updated_at_ms = excluded.updated_at_ms, protocol = excluded.protocol",
         params![
             pool.name.as_str(),
             pool.coin,
@@ -89,7 +90,8 @@ pub(super) fn put(connection: &Connection, row: &PoolRow) -> rusqlite::Result<()
             pool.wallet.as_ref().map(WalletName::as_str),
             pool.password,
             row.created_at_ms,
-            row.updated_at_ms
+            row.updated_at_ms,
+            pool.protocol
         ],
     )?;
     Ok(())

@@ -112,7 +112,7 @@ function Named({ path, what, fields, hint }) {
 }
 
 const POOL = [
-  ['name', 'Name', 'Lower-case letters, digits and dashes.'], ['url', 'Address', 'host:port'], ['coin', 'Coin', 'Such as XMR.'],
+  ['name', 'Name', 'Lower-case letters, digits and dashes.'], ['url', 'Address', 'host:port'], ['protocol', 'Protocol', 'Only where the pool speaks another one than the miner uses for the coin: stratum, stratum1, epic.'], ['coin', 'Coin', 'Such as XMR.'],
   ['wallet', 'Wallet', 'Name of a saved wallet.'], ['user', 'User', 'What to log in with; ${wallet} without it.'],
   ['password', 'Password', 'Kept, and never shown again.', 'password'], ['tls', 'Encrypted (TLS)', '', 'flag'],
   ['tlsFingerprint', 'Fingerprint', 'SHA-256 of the certificate, to accept no other.'],

@@ -11,9 +11,10 @@ use crate::{
 };
 
 /// What a field takes of a pool.
-const OF_POOL: [(&str, &str); 6] = [
+const OF_POOL: [(&str, &str); 7] = [
     ("url", "url"),
     ("uri", "uri"),
+    ("raw_uri", "rawUri"),
     ("user", "user"),
     ("password", "password"),
     ("tls", "tls"),

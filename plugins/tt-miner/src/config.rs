@@ -3,7 +3,7 @@
 
 mod coin;
 mod device;
-mod pool;
+pub(crate) mod pool;
 
 use adit_plugin_api::{Config, Error, Launch, Result, Value};
 use serde::Deserialize;
@@ -208,11 +208,13 @@ impl TtConfig {
     pub(crate) fn args(&self, launch: &Launch) -> Result<Vec<String>> {
         let mut args = vec!["-b".to_owned(), format!("127.0.0.1:{}", launch.api_port)];
         args.push("-nocolor".to_owned());
-        let coins = self.coins()?;
-        let worker = self.worker.as_ref().unwrap_or(&launch.worker);
+        let mut coins = self.coins()?;
+        for pool in coins.iter_mut().flat_map(|coin| &mut coin.pools) {
+            pool.worker = pool.worker.take().or_else(|| self.worker.clone());
+        }
         let alone = coins.len() == 1;
         for coin in &coins {
-            coin.args(worker, alone, &mut args)?;
+            coin.args(&launch.worker, alone, &mut args)?;
         }
         if let Some(devices) = &self.devices {
             args.extend(["-d".to_owned(), device::words(devices)?.join(",")]);

@@ -2,6 +2,8 @@
 
 use adit_plugin_api::{Value, json};
 
+use crate::config::pool::ADDRESS;
+
 /// The schema.
 pub(crate) fn schema() -> Value {
     let mut fields = json!({});
@@ -115,7 +117,7 @@ fn pools() -> Value {
     });
     // Where the host puts the pools of a profile.
     pools["x-adit-pool"] = "list".into();
-    for (field, part) in [("url", "uri"), ("wallet", "user"), ("password", "password")] {
+    for (field, part) in [("url", "rawUri"), ("wallet", "user"), ("password", "password")] {
         pools["items"]["properties"][field]["x-adit-pool"] = part.into();
     }
     pools
@@ -128,7 +130,8 @@ fn single_pool() -> Value {
                           it: TT-Miner takes it on its command line only."),
         "password": secret("Password at the only pool, seen as the wallet is."),
         "worker": text(
-            "Name of this rig at the pools. Without it, the name that the host gives; empty: none.",
+            "Name of this rig at the pools. Without it, the name that the host gives, or none where \
+             the wallet names a worker as in WALLET.rig7; empty: none.",
             0, 64,
         ),
     })
@@ -209,8 +212,23 @@ fn url(description: &str) -> Value {
         "description": description,
         "type": "string",
         "maxLength": 300,
-        "pattern": r"^((ssl|stratum\+ssl|stratum1\+ssl|stratum\+tcp|epic|epic\+ssl|zmp|zmp\+ssl|http)://)?([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$",
+        "pattern": format!(
+            r"^(({}|{})://)?([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{{1,5}}/?$",
+            any_case("((stratum1?|epic|zmp)\\+)?(tcp|ssl|tls)"),
+            any_case("stratum1?|epic|zmp|http"),
+        ),
+        "x-adit-error": format!(
+            "{ADDRESS}, with no scheme before it or with ssl://, stratum+ssl://, stratum1+ssl://, \
+             epic://, epic+ssl://, zmp://, zmp+ssl:// or http://"
+        ),
     })
+}
+
+/// `pattern` for both cases of each letter: not every reader of a schema knows a flag for it.
+fn any_case(pattern: &str) -> String {
+    let both = |letter: char| format!("[{}{letter}]", letter.to_ascii_uppercase());
+    let one = |char: char| if char.is_ascii_lowercase() { both(char) } else { char.to_string() };
+    pattern.chars().map(one).collect()
 }
 
 fn word(description: &str, length_max: u64) -> Value {

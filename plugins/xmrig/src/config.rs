@@ -132,7 +132,8 @@ impl XmrigConfig {
         // A name that XMRig would change is none that the operator chose.
         let worker = Some(&launch.worker).filter(|name| text::check("", name, 64).is_ok());
         PoolDefaults {
-            rig_id: self.rig_id.clone().or(worker.cloned()),
+            rig_id: self.rig_id.clone(),
+            worker: worker.cloned(),
             algo: self.algo.clone(),
             coin: self.coin.clone(),
             keepalive: self.keepalive.clone(),

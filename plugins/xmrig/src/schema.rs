@@ -2,7 +2,10 @@
 
 use adit_plugin_api::{Value, json};
 
-use crate::names::{ALGORITHMS, COINS};
+use crate::{
+    config::pool::ADDRESS,
+    names::{ALGORITHMS, COINS},
+};
 
 /// The schema.
 pub(crate) fn schema() -> Value {
@@ -132,8 +135,8 @@ fn every_pool() -> Value {
         "algo": algo,
         "coin": coin,
         "rigId": text(
-            "Name of this rig in the pool's statistics. Without it, the name that the host gives; \
-             empty: none.", 0, 64,
+            "Name of this rig in the pool's statistics. Without it, the name that the host gives, \
+             or none where the wallet names a worker as in WALLET.rig7; empty: none.", 0, 64,
         ),
         "keepalive": {
             "description": "Keeps a silent connection alive: true (60 s) or a number of seconds.",
@@ -148,9 +151,22 @@ fn every_pool() -> Value {
 fn url() -> Value {
     let mut url =
         text("host:port of the pool, with stratum+ssl:// before it for TLS if you like.", 3, 300);
-    url["pattern"] =
-        r"^([Ss]tratum\+(tcp|ssl)://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$".into();
+    url["pattern"] = format!(
+        r"^({}://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{{1,5}}/?$",
+        any_case("(stratum|(stratum\\+)?(tcp|ssl|tls))"),
+    )
+    .into();
+    url["x-adit-error"] =
+        format!("{ADDRESS}, with no scheme before it or with stratum+tcp:// or stratum+ssl://")
+            .into();
     url
+}
+
+/// `pattern` for both cases of each letter: not every reader of a schema knows a flag for it.
+fn any_case(pattern: &str) -> String {
+    let both = |letter: char| format!("[{}{letter}]", letter.to_ascii_uppercase());
+    let one = |char: char| if char.is_ascii_lowercase() { both(char) } else { char.to_string() };
+    pattern.chars().map(one).collect()
 }
 
 fn tls() -> Value {

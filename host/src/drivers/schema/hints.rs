@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use jsonschema::ValidationError;
 use serde_json::{Map, Value};
 
 use crate::model::{
@@ -13,6 +14,8 @@ use crate::model::{
 /// The keyword that says what a field takes of a pool: `list` at an array of pools, or a
 /// [`PoolField`] at one of their fields. Without a list the fields stand at the top.
 const POOL: &str = "x-adit-pool";
+/// The keyword beside a pattern with the sentence for whom it refuses.
+const SENTENCE: &str = "x-adit-error";
 /// Longest way through a schema: one that refers to itself has no end.
 const DEEPEST: usize = 32;
 
@@ -28,6 +31,12 @@ pub(super) fn pool_slots(schema: &Value) -> PoolSlots {
         }
         None => PoolSlots { list: None, fields: marked(&properties) },
     }
+}
+
+/// What the driver says instead of the regular expression that refused a value.
+pub(super) fn sentence<'s>(schema: &'s Value, error: &ValidationError<'_>) -> Option<&'s str> {
+    let pattern = error.schema_path().as_str();
+    schema.pointer(pattern.rsplit_once('/')?.0)?[SENTENCE].as_str()
 }
 
 fn marked(properties: &[(&String, &Value)]) -> BTreeMap<PoolField, String> {

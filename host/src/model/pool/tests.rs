@@ -19,6 +19,28 @@ fn a_scheme_becomes_the_flag() {
         let pool = pool(&json!({ "url": url })).unwrap();
         assert_eq!((pool.tls, pool.url.as_str()), (tls, expected));
     }
+    for (url, protocol, tls) in [
+        ("pool.example:1", None, false),
+        ("SSL://pool.example:1", None, true),
+        ("tls://pool.example:1/", None, true),
+        ("Tcp://pool.example:1/", None, false),
+        ("stratum+tcp://pool.example:1", None, false),
+        // These demand a protocol, which a miner's coin need not have by itself.
+        ("stratum+tls://pool.example:1", Some("stratum"), true),
+        ("Stratum1+SSL://pool.example:1", Some("stratum1"), true),
+        ("stratum1+tcp://pool.example:1", Some("stratum1"), false),
+        ("epic+ssl://pool.example:1/", Some("epic"), true),
+        ("epic://pool.example:1", Some("epic"), false),
+    ] {
+        let pool = pool(&json!({ "url": url })).unwrap();
+        assert_eq!((pool.protocol.as_deref(), pool.tls), (protocol, tls), "{url}");
+        assert_eq!(pool.url, "pool.example:1", "{url}");
+        // What was read can be sent back.
+        assert_eq!(pool.clone().tidy().unwrap(), pool);
+    }
+    // A new scheme replaces the protocol of the old one.
+    let changed = pool(&json!({ "url": "ssl://pool.example:1", "protocol": "stratum" })).unwrap();
+    assert_eq!((changed.protocol, changed.tls), (None, true));
     let sum = "AB:".repeat(31) + "cd";
     let pool = pool(&json!({ "tls": true, "tlsFingerprint": sum })).unwrap();
     assert_eq!(pool.tls_fingerprint.unwrap(), "ab".repeat(31) + "cd");
@@ -38,6 +60,13 @@ fn what_is_no_pool_is_told_by_its_field() {
         (json!({ "url": "a;rm -rf:1" }), "url: write host:port"),
         (json!({ "url": "${worker}:1" }), "url: write host:port"),
         (json!({ "url": "http://pool.example:80" }), "url: write host:port, stratum+tcp"),
+        (json!({ "url": "https://pool.example:443" }), "url: write host:port, stratum+tcp"),
+        (json!({ "url": "daemon+http://pool.example:1" }), "url: write host:port, stratum+tcp"),
+        (json!({ "url": "epic+udp://pool.example:1" }), "url: write host:port, stratum+tcp"),
+        (json!({ "url": "pool.example:1//" }), "url: write host:port"),
+        (json!({ "url": "pool.example:1/x" }), "url: write host:port"),
+        (json!({ "url": "[fe80::1%eth0]:1" }), "url: an IPv6 address with a zone"),
+        (json!({ "protocol": "+ssl" }), "protocol: write the word before"),
         (json!({ "url": long }), "url: write host:port"),
         (json!({ "tls": true, "tlsFingerprint": "ab" }), "tlsFingerprint: write the SHA-256"),
         (json!({ "tlsFingerprint": "ab".repeat(32) }), "tlsFingerprint: does nothing"),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::{
     path::{FieldPath, leaves},
-    pool::BadField,
+    pool::{BadField, STRATUM},
     profile::PoolChoice,
     resolve::{Origin, PoolField, PoolSlots, Work},
     secrets::sounds_secret,
@@ -101,8 +101,13 @@ impl Work<'_> {
     ) -> Result<Map<String, Value>, BadField> {
         let Some(pool) = self.resolved.pools.get(index).cloned() else { return Ok(Map::new()) };
         let lacks = |field| !slots.fields.contains_key(&field);
+        let lacks_raw_uri = lacks(PoolField::RawUri);
+        let lacks_tls = lacks(PoolField::Tls) && lacks(PoolField::Uri) && lacks_raw_uri;
+        let protocol = pool.protocol.as_deref().filter(|protocol| *protocol != STRATUM);
+        let named = format!("the protocol {}", protocol.unwrap_or_default());
         for (is_set, is_missing, what) in [
-            (pool.tls, lacks(PoolField::Tls) && lacks(PoolField::Uri), "TLS"),
+            (pool.tls, lacks_tls, "TLS"),
+            (protocol.is_some(), lacks_raw_uri, named.as_str()),
             (pool.tls_fingerprint.is_some(), lacks(PoolField::TlsFingerprint), "a fingerprint"),
             (pool.password.is_some(), lacks(PoolField::Password), "a password"),
         ] {
@@ -119,6 +124,7 @@ impl Work<'_> {
             let (value, origins) = match part {
                 PoolField::Url => (Value::from(pool.url.as_str()), own()),
                 PoolField::Uri => (Value::from(format!("{scheme}://{}", pool.url)), own()),
+                PoolField::RawUri => (Value::from(pool.raw_uri()), own()),
                 PoolField::User => {
                     (Value::from(pool.user.text.as_str()), pool.user.origins.clone())
                 }

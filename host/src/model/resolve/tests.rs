@@ -164,6 +164,50 @@ fn a_driver_for_one_pool_has_it_at_the_top() {
 }
 
 #[test]
+fn a_scheme_reaches_a_driver_that_takes_it_and_is_refused_by_the_others() {
+    let pool = |url: &str| {
+        let pool: Pool = serde_json::from_value(json!({ "name": "p", "url": url })).unwrap();
+        BTreeMap::from([(PoolName::new("p").unwrap(), pool.tidy().unwrap())])
+    };
+    let run = |url: &str, field: PoolField| {
+        let slots = PoolSlots {
+            list: None,
+            fields: [(field, "pool".to_owned()), (PoolField::User, "wallet".to_owned())].into(),
+        };
+        let around = Around {
+            worker: "rig-1",
+            miner: "cpu-2",
+            api_port: 4321,
+            wallets: &wallets(),
+            pools: &pool(url),
+        };
+        let chosen: Vec<PoolChoice> =
+            serde_json::from_value(json!([{ "pool": "p", "wallet": "any" }])).unwrap();
+        match resolve(&Config::default(), &chosen, &slots, &around) {
+            Ok(resolved) => resolved.config.0["pool"].as_str().unwrap().to_owned(),
+            Err(error) => error.to_string(),
+        }
+    };
+    for (url, raw, uri) in [
+        ("a.example:1", "a.example:1", "stratum+tcp://a.example:1"),
+        ("stratum+tcp://a.example:1", "a.example:1", "stratum+tcp://a.example:1"),
+        ("tls://a.example:1", "ssl://a.example:1", "stratum+ssl://a.example:1"),
+        ("stratum+ssl://a.example:1", "stratum+ssl://a.example:1", "stratum+ssl://a.example:1"),
+        (
+            "epic+ssl://a.example:1",
+            "epic+ssl://a.example:1",
+            "pools[0]: the pool p has the protocol epic, which this miner type cannot use",
+        ),
+    ] {
+        assert_eq!(run(url, PoolField::RawUri), raw, "{url}");
+        assert_eq!(run(url, PoolField::Uri), uri, "{url}");
+    }
+    let refused =
+        "pools[0]: the pool p has the protocol stratum1, which this miner type cannot use";
+    assert_eq!(run("stratum1+tcp://a.example:1", PoolField::Url), refused);
+}
+
+#[test]
 fn parts_of_the_first_pool_can_stand_anywhere() {
     let config = json!({
         "args": "-o ${pool.url} -u ${pool.user} -p ${pool.password}",

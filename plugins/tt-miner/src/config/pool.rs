@@ -5,18 +5,21 @@ use serde::Deserialize;
 
 use crate::config::refuse;
 
-/// What may stand before `://`.
+/// What may stand before `://`. Plain TCP with the coin's own protocol has none.
 const SCHEMES: &[&str] = &[
     "ssl",
     "stratum+ssl",
     "stratum1+ssl",
-    "stratum+tcp",
+    "stratum1+tcp",
     "epic",
     "epic+ssl",
     "zmp",
     "zmp+ssl",
     "http",
 ];
+
+/// How an address is written. Zones of IPv6 addresses differ from machine to machine.
+pub(crate) const ADDRESS: &str = "write host:port, such as pool.example:3333 or [2001:db8::1]:3333";
 
 /// A pool, and who mines there.
 #[derive(Clone, Deserialize)]
@@ -32,14 +35,14 @@ impl Pool {
     /// Checks the fields, whose names begin with `at`.
     pub(crate) fn check(&self, at: &str) -> Result<()> {
         let (scheme, address) = self.parts();
-        if scheme.is_some_and(|scheme| !SCHEMES.contains(&scheme)) {
+        if scheme.is_some_and(|scheme| !SCHEMES.contains(&scheme.as_str())) {
             return refuse(
                 &format!("{at}url"),
                 format!("write no scheme or one of {}", SCHEMES.join(", ")),
             );
         }
         if !is_host_and_port(address) {
-            return refuse(&format!("{at}url"), "write host:port, such as pool.example:3333");
+            return refuse(&format!("{at}url"), ADDRESS);
         }
         let Some(wallet) = &self.wallet else {
             return refuse(&format!("{at}wallet"), "write your wallet or user name at the pool");
@@ -66,20 +69,27 @@ impl Pool {
         Ok(())
     }
 
-    fn parts(&self) -> (Option<&str>, &str) {
-        match self.url.split_once("://") {
+    /// The scheme as TT-Miner takes it, and the address behind it.
+    fn parts(&self) -> (Option<String>, &str) {
+        let (scheme, address) = match self.url.split_once("://") {
             Some((scheme, address)) => (Some(scheme), address),
             None => (None, self.url.as_str()),
-        }
+        };
+        let address = address.strip_suffix('/').unwrap_or(address);
+        (scheme.and_then(canonical), address)
     }
 
-    /// The scheme as TT-Miner takes it: plain TCP has none.
     fn scheme(&self) -> String {
-        let scheme = self.parts().0.filter(|scheme| *scheme != "stratum+tcp");
-        scheme.map(|scheme| format!("{scheme}://")).unwrap_or_default()
+        self.parts().0.map(|scheme| format!("{scheme}://")).unwrap_or_default()
     }
 
+    /// The host's name for the rig is left out where the wallet has a worker already: the pool
+    /// would see two.
     fn worker<'a>(&'a self, of_rig: &'a str) -> Option<&'a str> {
+        let wallet = self.wallet.as_deref().unwrap_or_default();
+        // A point in an e-mail address begins no worker.
+        let has_own = wallet.contains('.') && !wallet.contains('@');
+        let of_rig = if has_own { "" } else { of_rig };
         Some(self.worker.as_deref().unwrap_or(of_rig)).filter(|worker| !worker.is_empty())
     }
 
@@ -131,6 +141,21 @@ impl Pool {
         word.push_str(self.parts().1);
         Ok(word)
     }
+}
+
+/// The one spelling of a scheme that TT-Miner takes; absent for plain TCP.
+fn canonical(scheme: &str) -> Option<String> {
+    let scheme = scheme.to_ascii_lowercase();
+    Some(match scheme.as_str() {
+        "tcp" | "stratum" | "stratum+tcp" => return None,
+        "tls" => "ssl".to_owned(),
+        "stratum1" => "stratum1+tcp".to_owned(),
+        "epic+tcp" | "zmp+tcp" => scheme.trim_end_matches("+tcp").to_owned(),
+        _ => match scheme.strip_suffix("+tls") {
+            Some(protocol) => format!("{protocol}+ssl"),
+            None => scheme,
+        },
+    })
 }
 
 fn is_host_and_port(text: &str) -> bool {

@@ -19,6 +19,45 @@ fn one_pool_takes_any_wallet() {
 }
 
 #[test]
+fn an_address_is_taken_in_every_usual_spelling() {
+    for (written, expected) in [
+        ("p.example:1/", "p.example:1"),
+        ("TCP://p.example:1", "p.example:1"),
+        ("stratum://p.example:1", "p.example:1"),
+        ("Stratum+TCP://p.example:1/", "p.example:1"),
+        ("SSL://p.example:1/", "ssl://p.example:1"),
+        ("tls://p.example:1", "ssl://p.example:1"),
+        ("stratum+tls://p.example:1", "stratum+ssl://p.example:1"),
+        ("stratum1://p.example:1", "stratum1+tcp://p.example:1"),
+        ("EPIC+TLS://p.example:1", "epic+ssl://p.example:1"),
+        ("zmp+tcp://p.example:1", "zmp://p.example:1"),
+    ] {
+        let args = args(with(json!({ "pool": written })));
+        assert!(args.starts_with(&format!("-c RVN -o {expected} ")), "{written}: {args}");
+    }
+}
+
+#[test]
+fn a_wallet_that_names_a_worker_gets_no_second_one() {
+    let with_wallet = |wallet: &str, more: Value| {
+        let mut value = with(json!({ "wallet": wallet }));
+        value.as_object_mut().unwrap().extend(crate::tests::config(more).0);
+        args(value)
+    };
+    let one = with_wallet("RWALLET.rig7", json!({}));
+    assert_eq!(one, "-c RVN -o p.example:3333 -u RWALLET.rig7 -rep-i 30");
+    let coins = json!({ "alternate": [
+        { "coin": "ZIL", "pools": [{ "url": "z.example:1", "wallet": "Z.rig7" }] },
+    ] });
+    let several = with_wallet("RWALLET.rig7", coins);
+    assert!(several.contains("-PRVN RWALLET.rig7@p.example:3333 "), "{several}");
+    assert!(several.contains("-PZIL Z.rig7@z.example:1 "), "{several}");
+    // What the operator writes is done, and an e-mail address names no worker.
+    assert!(with_wallet("RWALLET.rig7", json!({ "worker": "own" })).contains(" -w own "));
+    assert!(with_wallet("me@mail.example", json!({})).contains("-u me@mail.example -w rig-1 "));
+}
+
+#[test]
 fn several_pools_fail_over_in_their_order() {
     let pools = json!([
         { "url": "ssl://a.example:1", "wallet": "WA", "password": "x" },
@@ -102,6 +141,11 @@ fn schema_and_driver_agree() {
         json!({ "pool": "https://p.example:1" }),
         json!({ "pool": "-o.example:1" }),
         json!({ "pool": "p.example:1 -x:1" }),
+        json!({ "pool": "p.example:1/x" }),
+        json!({ "pool": "p.example:1//" }),
+        json!({ "pool": "[fe80::1%eth0]:1" }),
+        json!({ "pool": "http+ssl://p.example:1" }),
+        json!({ "pool": "udp://p.example:1" }),
         json!({ "wallet": "" }),
         json!({ "coin": "-x" }),
         json!({ "coin": "R VN" }),
@@ -120,6 +164,12 @@ fn schema_and_driver_agree() {
     for good in [
         json!({ "devices": ["pci:0000:0A:00.0", "0b:00.0"] }),
         json!({ "pool": "stratum1+ssl://p.example:1", "selector": "Rvn" }),
+        json!({ "pool": "stratum1+tcp://p.example:1" }),
+        json!({ "pool": "SSL://p.example:1/" }),
+        json!({ "pool": "tls://p.example:1" }),
+        json!({ "pool": "Epic+TLS://[2001:db8::1]:1/" }),
+        json!({ "pool": "tcp://p.example:1" }),
+        json!({ "pool": "http://127.0.0.1:8080" }),
         json!({ "overclock": { "coreOffset": -100 } }),
     ] {
         let good = with(good);

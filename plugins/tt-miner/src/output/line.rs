@@ -80,7 +80,8 @@ fn scaled(number: &str, unit: &str) -> Option<f64> {
         _ => return None,
     };
     let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    number.parse().ok().filter(|_| is_plain).map(|number: f64| number * scale)
+    let scaled = number.parse().ok().filter(|_| is_plain).map(|number: f64| number * scale);
+    scaled.filter(|number| number.is_finite())
 }
 
 /// The counts in ` [A12:R1:S0 0.0%] …`, and what follows.

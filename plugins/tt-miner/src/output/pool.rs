@@ -9,6 +9,25 @@ use crate::output::line::{cut, hashes};
 /// Pools of one run.
 const POOLS_MAX: usize = 256;
 
+/// How lines begin that say why there is no connection: TT-Miner's own words, and those of the
+/// operating systems that its network library passes on.
+const REASONS: [&str; 14] = [
+    "End of file",
+    "stream truncated",
+    "Connection ",
+    "Host not found",
+    "No such host is known",
+    "No connection could be made",
+    "No route to host",
+    "Network is unreachable",
+    "Network is down",
+    "Host is unreachable",
+    "Operation timed out",
+    "A connection attempt failed",
+    "An existing connection was forcibly closed",
+    "certificate verify failed",
+];
+
 /// The pools of a run, as their lines told of them. The key `DEF-1` is the second pool of the
 /// selector `DEF`.
 #[derive(Default)]
@@ -20,11 +39,13 @@ pub(crate) struct Pools {
 impl Pools {
     /// What `Pool[KEY]:   text` says.
     pub(crate) fn line(&mut self, key: &str, text: &str) -> Vec<Observation> {
-        if let Some(url) = text.strip_prefix("Connecting to:") {
+        // Since 2024.3 a dash stands before what a connection reports, and no colon behind "to".
+        let text = text.strip_prefix('-').map_or(text, str::trim_start);
+        if let Some(url) = behind(text, "Connecting to") {
             self.remember(key, url);
             return vec![Observation::Phase { phase: Phase::Connecting }];
         }
-        if let Some(rest) = text.strip_prefix("Connected to:") {
+        if let Some(rest) = behind(text, "Connected to") {
             self.remember(key, rest);
             self.current = PoolMetrics {
                 url: self.address(key),
@@ -38,8 +59,7 @@ impl Pools {
             self.current.difficulty = difficulty.and_then(whole);
             return vec![self.told()];
         }
-        let ends = ["End of file", "stream truncated", "Connection ", "Host not found"];
-        if ends.iter().any(|end| text.starts_with(end)) {
+        if REASONS.iter().any(|reason| text.starts_with(reason)) {
             return self.lost(Some(key), text);
         }
         if let Some(Some(observations)) = text.find("Retry to connect").map(|_| self.bare(text)) {
@@ -67,7 +87,12 @@ impl Pools {
         self.current.connected = Some(false);
         self.current.difficulty = None;
         let shown = self.current.error.as_deref().unwrap_or_default();
-        let message = cut(&format!("pool {}: {shown}", self.current.url));
+        // 2024.3 does not print which pool it tries.
+        let pool = match (self.current.url.as_str(), key) {
+            ("", Some(key)) => key,
+            (url, _) => url,
+        };
+        let message = cut(&format!("pool {pool}: {shown}"));
         vec![
             self.told(),
             Observation::Phase { phase: Phase::Degraded },
@@ -92,6 +117,11 @@ impl Pools {
     fn address(&self, key: &str) -> String {
         self.addresses.get(key).cloned().unwrap_or_default()
     }
+}
+
+/// What stands behind `words`, which a colon or a blank ends.
+fn behind<'a>(text: &'a str, words: &str) -> Option<&'a str> {
+    text.strip_prefix(words)?.strip_prefix([':', ' '])
 }
 
 /// The nearest whole number.

@@ -11,6 +11,9 @@ use crate::{
 /// More pools than anybody fails over to.
 const POOLS_MAX: usize = 64;
 
+/// How an address is written. Zones of IPv6 addresses differ from machine to machine.
+pub(crate) const ADDRESS: &str = "write host:port, such as pool.example:3333 or [2001:db8::1]:3333";
+
 /// One pool, as an operator writes it.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -36,6 +39,8 @@ pub(crate) struct Pool {
 pub(crate) struct PoolDefaults {
     /// Name of the rig at the pool.
     pub(crate) rig_id: Option<String>,
+    /// The host's name for the rig, used where nothing else names it.
+    pub(crate) worker: Option<String>,
     pub(crate) algo: Option<String>,
     pub(crate) coin: Option<String>,
     /// `true`, `false` or seconds.
@@ -45,6 +50,14 @@ pub(crate) struct PoolDefaults {
 }
 
 impl PoolDefaults {
+    /// The rig's name at a pool with the login `user`. Where that names a worker already, as in
+    /// `WALLET.rig7`, the host adds none: the pool would see two. A point in an e-mail address
+    /// begins no worker.
+    fn rig_id(&self, user: &str) -> Option<&String> {
+        let has_own = user.contains('.') && !user.contains('@');
+        self.rig_id.as_ref().or_else(|| self.worker.as_ref().filter(|_| !has_own))
+    }
+
     /// What the pools of a file of XMRig's have in common, so that a pool that replaces them is
     /// reached in the same way: a proxy that was forgotten would tell the pool where the rig is.
     pub(crate) fn shared_by(pools: &[Value]) -> Self {
@@ -54,7 +67,8 @@ impl PoolDefaults {
         };
         let text = |key| shared(key).and_then(Value::as_str).map(str::to_owned);
         Self {
-            rig_id: text("rig-id"),
+            rig_id: None,
+            worker: text("rig-id"),
             algo: text("algo"),
             coin: text("coin"),
             keepalive: shared("keepalive").filter(|value| !value.is_null()).cloned(),
@@ -83,20 +97,24 @@ impl Pool {
     /// XMRig's entry for this pool. Messages begin with `at`, the path of the pool.
     pub(crate) fn entry(&self, at: &str, defaults: &PoolDefaults) -> Result<Value> {
         let field = |name: &str| format!("{at}{name}");
-        let is_ssl = check_url(&field(if at.is_empty() { "pool" } else { "url" }), &self.url)?;
+        let (url, is_ssl) =
+            check_url(&field(if at.is_empty() { "pool" } else { "url" }), &self.url)?;
         let tls = self.tls.unwrap_or(is_ssl);
         if is_ssl && !tls {
-            return refuse(&field("tls"), "stratum+ssl:// means TLS: leave one of the two out");
+            return refuse(
+                &field("tls"),
+                "the scheme of the address means TLS: leave one of the two out",
+            );
         }
         let keepalive = self.keepalive.as_ref().or(defaults.keepalive.as_ref());
         let (algo, coin) = self.algo_and_coin(&field, defaults)?;
+        let user = self.user(&field)?;
+        let rig_id = self.rig_id.as_ref().or_else(|| defaults.rig_id(user));
         let mut entry = json!({
-            "url": self.url,
-            "user": self.user(&field)?,
+            "url": url,
+            "user": user,
             "pass": self.pass.as_deref().unwrap_or("x"),
-            "rig-id": text::optional(
-                &field("rigId"), self.rig_id.as_ref().or(defaults.rig_id.as_ref()), 64,
-            )?,
+            "rig-id": text::optional(&field("rigId"), rig_id, 64)?,
             "algo": algo,
             "coin": coin,
             "nicehash": self.nicehash.unwrap_or_default(),
@@ -182,13 +200,17 @@ impl Pool {
     }
 }
 
-/// Whether the URL says TLS.
-fn check_url(field: &str, url: &str) -> Result<bool> {
-    let (is_ssl, address) = match url.split_once("://") {
-        None => (false, url),
+/// The URL as XMRig takes it, and whether it means TLS.
+fn check_url<'a>(field: &str, url: &'a str) -> Result<(&'a str, bool)> {
+    let url = url.strip_suffix('/').unwrap_or(url);
+    let (shown, is_ssl, address) = match url.split_once("://") {
+        None => (url, false, url),
         Some((scheme, rest)) => match scheme.to_ascii_lowercase().as_str() {
-            "stratum+tcp" => (false, rest),
-            "stratum+ssl" => (true, rest),
+            "stratum+tcp" => (url, false, rest),
+            "stratum+ssl" => (url, true, rest),
+            // XMRig would drop a pool with one of these.
+            "tcp" | "stratum" => (rest, false, rest),
+            "ssl" | "tls" | "stratum+tls" => (rest, true, rest),
             "daemon+http" | "daemon+https" => {
                 return refuse(field, "solo mining at a daemon is not offered: write a pool");
             }
@@ -202,9 +224,9 @@ fn check_url(field: &str, url: &str) -> Result<bool> {
         },
     };
     if !text::is_host_and_port(address) {
-        return refuse(field, "write host:port, such as pool.example:3333");
+        return refuse(field, ADDRESS);
     }
-    Ok(is_ssl)
+    Ok((shown, is_ssl))
 }
 
 fn check_keepalive(field: &str, keepalive: Option<&Value>) -> Result<Value> {

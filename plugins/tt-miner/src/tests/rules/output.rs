@@ -1,6 +1,6 @@
 //! The rules about output, and those about what is known of its faults.
 
-use adit_plugin_api::ShareResult;
+use adit_plugin_api::{PoolMetrics, ShareResult};
 
 use super::*;
 
@@ -111,6 +111,57 @@ fn rule_7_the_output_is_the_second_source_and_unknown_versions_have_the_api_only
     };
     assert!(lost.contains(&error), "{lost:?}");
     assert_eq!(lost.last(), Some(&Observation::Phase { phase: Phase::Connecting }));
+}
+
+#[test]
+fn rule_7_the_pool_lines_of_2024_3_have_a_dash_and_a_scheme() {
+    let banner = "12:00:00.000 ********* TT-Miner - Version: 2024.3.2 (Jul 11 2024 10:00:00)";
+    let refused = "No connection could be made because the target machine actively refused it";
+    let pools = |lines: &[&str]| -> Vec<PoolMetrics> {
+        let seen = observe(lines).into_iter();
+        let pool = |seen| match seen {
+            Observation::Pool(pool) => Some(pool),
+            _ => None,
+        };
+        seen.filter_map(pool).collect()
+    };
+    for connected in [
+        "12:00:00.000 Pool[DEF-0]:   -Connected to stratum1+ssl://pool.example:443",
+        "12:00:00.000 Pool[DEF-0]:   - Connected to: epic+ssl://pool.example:443 - IP4: 192.0.2.1",
+        "12:00:00.000 Pool[DEF-0]:   Connected to pool.example:443",
+    ] {
+        assert_eq!(phases(&[banner, connected]), [Phase::Waiting], "{connected}");
+        let pool = pools(&[banner, connected]).remove(0);
+        assert_eq!((pool.url.as_str(), pool.connected), ("pool.example:443", Some(true)));
+    }
+    let connecting = "Pool[DEF-0]:   -Connecting to stratum1+ssl://pool.example:443";
+    assert_eq!(phases(&[banner, connecting]), [Phase::Connecting]);
+    for reason in [
+        refused,
+        "Connection refused",
+        "Connection reset by peer",
+        "Connection timed out",
+        "No route to host",
+        "Network is unreachable",
+        "Host not found (authoritative)",
+        "certificate verify failed",
+    ] {
+        let line = format!("12:00:00.000 Pool[DEF-0]:   -{reason}");
+        let degraded = [Phase::Connecting, Phase::Degraded];
+        assert_eq!(phases(&[banner, connecting, &line]), degraded, "{reason}");
+        let pool = pools(&[banner, connecting, &line]).remove(0);
+        assert_eq!((pool.connected, pool.error.as_deref()), (Some(false), Some(reason)));
+        assert_eq!(pool.url, "pool.example:443");
+    }
+    // Without a line that names the pool, the selector does.
+    let line = format!("12:00:00.000 Pool[DEF-1]:   -{refused}");
+    let error = Observation::Error { message: format!("pool DEF-1: {refused}") };
+    assert!(observe(&[banner, &line]).contains(&error));
+    // What only looks similar is no connection.
+    for other in ["-Connected tomorrow", "Connections: 2", "--Connected to a.example:1"] {
+        let line = format!("Pool[DEF-0]:   {other}");
+        assert_eq!(observe(&[banner, &line]), [const { Observation::Progress }; 2], "{other}");
+    }
 }
 
 #[test]

@@ -21,9 +21,23 @@ fn only_urls_that_xmrig_takes_and_nothing_behind_them() {
         let entry = entry(json!({ "url": url, "wallet": "4W" })).unwrap();
         assert_eq!((&entry["url"], &entry["tls"]), (&json!(url), &json!(url.contains("ssl"))));
     }
+    for (url, expected, tls) in [
+        ("ssl://p.example:443", "p.example:443", true),
+        ("TLS://p.example:443/", "p.example:443", true),
+        ("stratum+tls://[2001:db8::1]:443", "[2001:db8::1]:443", true),
+        ("tcp://p.example:3333", "p.example:3333", false),
+        ("p.example:3333/", "p.example:3333", false),
+        ("stratum+ssl://p.example:443/", "stratum+ssl://p.example:443", true),
+    ] {
+        let entry = entry(json!({ "url": url, "wallet": "4W" })).unwrap();
+        assert_eq!((&entry["url"], &entry["tls"]), (&json!(expected), &json!(tls)), "{url}");
+    }
     for url in [
         "",
         "p.example",
+        "p.example:3333//",
+        "[fe80::1%eth0]:3333",
+        "epic+ssl://p.example:3333",
         "p.example:",
         "p.example:0",
         "p.example:65536",
@@ -78,6 +92,22 @@ fn names_of_algorithms_and_coins_are_written_as_xmrig_does() {
     }
     let entry = entry(json!({ "url": "p.example:1", "wallet": "4W", "coin": "wownero" })).unwrap();
     assert_eq!(entry["coin"], "WOW");
+}
+
+#[test]
+fn a_wallet_that_names_a_worker_gets_no_second_one() {
+    let defaults = PoolDefaults { worker: Some("rig-1".to_owned()), ..PoolDefaults::default() };
+    let rig_id = |more: Value| {
+        let mut value = json!({ "url": "p.example:1" });
+        value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let Value::Object(fields) = value else { panic!("not an object") };
+        let pool: Pool = adit_plugin_api::Config(fields).parse().unwrap();
+        entries(&[pool], &defaults).unwrap().remove(0).get("rig-id").cloned()
+    };
+    assert_eq!(rig_id(json!({ "wallet": "4W" })), Some(json!("rig-1")));
+    assert_eq!(rig_id(json!({ "wallet": "me@mail.example" })), Some(json!("rig-1")));
+    assert_eq!(rig_id(json!({ "wallet": "4W.rig7" })), None);
+    assert_eq!(rig_id(json!({ "wallet": "4W.rig7", "rigId": "own" })), Some(json!("own")));
 }
 
 #[test]
