@@ -137,7 +137,11 @@ impl Miner for Xmrig {
     }
 
     fn stats(&self, _launch: &Launch, replies: &[Reply]) -> Result<PerformanceMetrics> {
-        stats::read(replies)
+        let metrics = stats::read(replies)?;
+        if let Some(pages) = stats::huge_pages(&metrics) {
+            self.reader.count_pages(pages);
+        }
+        Ok(metrics)
     }
 
     fn output(&self, lines: &[&str]) -> Vec<Observation> {

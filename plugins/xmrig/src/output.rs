@@ -9,7 +9,7 @@ mod line;
 mod net;
 mod shares;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use adit_plugin_api::{Observation, Phase};
 
@@ -23,12 +23,21 @@ use crate::output::{
 #[derive(Default)]
 pub(crate) struct Reader(Mutex<State>);
 
+/// Huge pages in use and wanted, as the API counts them.
+pub(crate) type Pages = (u64, u64);
+
 /// What earlier lines of the same run said.
 #[derive(Default)]
 struct State {
     shares: Shares,
     no_huge_pages_wanted: bool,
+    /// Whether the line about huge pages was read: without it nobody knows whether any are wanted.
+    knows_huge_pages: bool,
     light_mode_wanted: bool,
+    /// Whether missing huge pages were reported.
+    has_reported_pages: bool,
+    /// What the API counted, until it is reported.
+    counted_pages: Option<Pages>,
     /// The pool that has just refused something; most then end the connection too.
     refused_by: Option<String>,
 }
@@ -36,8 +45,21 @@ struct State {
 impl Reader {
     /// What `lines` say; nothing of lines that are not XMRig's own.
     pub(crate) fn observe(&self, lines: &[&str]) -> Vec<Observation> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().flat_map(|line| state.observe(&line::plain(line))).collect()
+        let mut state = self.state();
+        let mut seen: Vec<_> =
+            lines.iter().flat_map(|line| state.observe(&line::plain(line))).collect();
+        seen.extend(state.report_counted_pages());
+        seen
+    }
+
+    /// Takes the huge pages that the API counts. Some that are missing have no line: those of the
+    /// cache of RandomX's light mode. They are reported with the next lines.
+    pub(crate) fn count_pages(&self, pages: Pages) {
+        self.state().counted_pages = Some(pages);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,6 +104,7 @@ impl State {
             }
             "HUGE PAGES" => {
                 self.no_huge_pages_wanted = value.trim_end() == "disabled";
+                self.knows_huge_pages = true;
                 vec![Observation::Progress]
             }
             name if name.starts_with("POOL #") => {
@@ -126,14 +149,14 @@ impl State {
         };
         match complaint {
             Some(message) => vec![warning(message)],
-            None => self.pages(text).into_iter().chain([Observation::Progress]).collect(),
+            None => self.printed_pages(text).into_iter().chain([Observation::Progress]).collect(),
         }
     }
 
     fn backend(&mut self, text: &str) -> Vec<Observation> {
         if text.starts_with("READY threads ") {
             let ready = Observation::Phase { phase: Phase::Waiting };
-            return self.pages(text).into_iter().chain([ready]).collect();
+            return self.printed_pages(text).into_iter().chain([ready]).collect();
         }
         if let Some(share) = shares::share(text) {
             return match self.shares.judge(&share) {
@@ -156,13 +179,26 @@ impl State {
     }
 
     /// A complaint about missing huge pages in `… huge pages 0% 0/1168 …`.
-    fn pages(&self, text: &str) -> Option<Observation> {
+    fn printed_pages(&mut self, text: &str) -> Option<Observation> {
         let mut words = text.split_once(" huge pages ")?.1.split_whitespace();
         let (got, wanted) = words.nth(1)?.split_once('/')?;
-        let (got, wanted) = (number(got)?, number(wanted)?);
+        self.missing_pages((number(got)?, number(wanted)?))
+    }
+
+    /// The same from the API's numbers, once for a run.
+    fn report_counted_pages(&mut self) -> Option<Observation> {
+        if !self.knows_huge_pages || self.has_reported_pages {
+            return None;
+        }
+        let pages = self.counted_pages.take()?;
+        self.missing_pages(pages)
+    }
+
+    fn missing_pages(&mut self, (got, wanted): Pages) -> Option<Observation> {
         if got >= wanted || self.no_huge_pages_wanted {
             return None;
         }
+        self.has_reported_pages = true;
         Some(warning(&format!(
             "XMRig got {got} of {wanted} huge pages and mines slower: run sysctl -w \
              vm.nr_hugepages=1280 as root and restart the miner, or set hugePages to false"

@@ -4,6 +4,8 @@ mod devices;
 
 use adit_plugin_api::{Error, PerformanceMetrics, Phase, PoolMetrics, Reply, Result, Value};
 
+use crate::output::Pages;
+
 /// Id of the probe for the summary.
 pub(crate) const SUMMARY: &str = "summary";
 /// Id of the probe for the backends.
@@ -49,6 +51,13 @@ pub(crate) fn read(replies: &[Reply]) -> Result<PerformanceMetrics> {
     extra(&mut metrics, &summary, &backends);
     metrics.devices = devices;
     Ok(metrics)
+}
+
+/// The huge pages in use and wanted, once there are threads: before, XMRig still asks for some.
+pub(crate) fn huge_pages(metrics: &PerformanceMetrics) -> Option<Pages> {
+    let is_ready = matches!(metrics.phase, Some(Phase::Waiting | Phase::Mining));
+    let count = |name: &str| metrics.extra_data.get(name)?.as_u64();
+    count("hugePages").zip(count("hugePagesWanted")).filter(|_| is_ready)
 }
 
 fn figures(summary: &Value) -> PerformanceMetrics {

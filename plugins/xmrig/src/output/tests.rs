@@ -22,6 +22,37 @@ fn errors(texts: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn missing_huge_pages_that_only_the_api_counts_are_reported_once() {
+    let ready = line("cpu      READY threads 1/1 (1) huge pages 100% 1/1 memory 2048 KB (1 ms)");
+    let speed = line("miner    speed 10s/60s/15m 18.0 n/a n/a H/s max 18.0 H/s");
+    let warnings = |reader: &Reader, lines: &[&str]| {
+        let is_warning = |seen: &Observation| matches!(seen, Observation::Warning { .. });
+        reader.observe(lines).into_iter().filter(is_warning).collect::<Vec<_>>()
+    };
+    let banner = [" * ABOUT        XMRig/6.26.0 gcc/12.2.0", " * HUGE PAGES   permission granted"];
+    // The cache of RandomX's light mode: XMRig prints nothing about it.
+    let reader = Reader::default();
+    assert_eq!(warnings(&reader, &banner), []);
+    reader.count_pages((1, 129));
+    let seen = warnings(&reader, &[&ready]);
+    let [Observation::Warning { message }] = &seen[..] else { panic!("{seen:?}") };
+    assert!(message.starts_with("XMRig got 1 of 129 huge pages"), "{message}");
+    reader.count_pages((1, 129));
+    assert_eq!(warnings(&reader, &[&speed]), []);
+    // All are there, none are wanted, or it is not known whether any are.
+    for (lines, pages) in [
+        (&banner[..], (129, 129)),
+        (&[banner[0], " * HUGE PAGES   disabled"][..], (0, 129)),
+        (&[][..], (0, 129)),
+    ] {
+        let reader = Reader::default();
+        reader.observe(lines);
+        reader.count_pages(pages);
+        assert_eq!(warnings(&reader, &[&speed]), [], "{lines:?}");
+    }
+}
+
+#[test]
 fn each_trouble_is_told_in_one_sentence() {
     for (text, wanted) in [
         (
