@@ -5,16 +5,16 @@ use std::{
     collections::BTreeMap,
     fs, io,
     net::{Ipv4Addr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use adit_plugin_api::{
-    Config, DevicePlan, Installed, Launch, ProcessPlan, StartPlan, StopPlan, Value,
+    Config, DevicePlan, ErrorKind, Installed, Launch, ProcessPlan, StartPlan, StopPlan, Value,
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
-    drivers::handle::Driver,
+    drivers::{call::CallError, handle::Driver},
     miners::{
         Error, Parts,
         device::DeviceRun,
@@ -28,6 +28,7 @@ use crate::{
     },
     model::{
         device,
+        name::MinerName,
         plan::{self, PlanView},
         run::{LogLimits, RunId, RunSpec},
     },
@@ -102,7 +103,7 @@ pub(crate) async fn draft(
     program: Option<Installed>,
 ) -> Result<Draft, Error> {
     let run = RunId::random();
-    let launch = launch(parts, row, &run, program)?;
+    let launch = launch(parts, &row.name, &run, program)?;
     let applied = apply(parts, row, driver, &launch).await?;
     let mut config = driver.complete(&applied.config).map_err(|error| match applied.made_of {
         Some(_) => Error::Profile(Fault::Config(error)),
@@ -142,6 +143,31 @@ pub(crate) async fn finish(
     Ok(Planned { work, draft })
 }
 
+/// Why the driver would refuse to start `miner` with `config`; nothing when it would not, or when
+/// it cannot say now. Nothing is made for the miner: the driver's own object is asked.
+pub(crate) async fn refusal(
+    parts: &Parts,
+    driver: &Driver,
+    miner: &MinerName,
+    config: Config,
+) -> Option<String> {
+    let program = match parts.options.programs.find(driver).await {
+        Ok(program) => program,
+        // The driver shall see what is wrong with the configuration, not that there is no program.
+        Err(_) => Some(Installed {
+            version: None,
+            dir: PathBuf::from("/nonexistent"),
+            program: PathBuf::from("/nonexistent/program"),
+        }),
+    };
+    let launch = launch(parts, miner, &RunId::random(), program).ok()?;
+    let planned = driver.instance(None).await.ok()?.start(config, launch).await;
+    match planned {
+        Err(CallError::Refused { kind: ErrorKind::Invalid, message, .. }) => Some(message),
+        _ => None,
+    }
+}
+
 /// The pools that a miner would be started with now, if it has a list of them.
 pub(crate) async fn pools(parts: &Parts, row: &MinerRow) -> Vec<Value> {
     let Ok(driver) = parts.driver(&row.driver) else { return Vec::new() };
@@ -167,17 +193,17 @@ fn turn_pools(config: &mut Config, turn: usize) {
 
 fn launch(
     parts: &Parts,
-    row: &MinerRow,
+    miner: &MinerName,
     run: &RunId,
     program: Option<Installed>,
 ) -> Result<Launch, Error> {
-    let folder = parts.folder(&row.name);
+    let folder = parts.folder(miner);
     let port = free_port().map_err(|source| Error::Io {
         what: "find a free TCP port on loopback".to_owned(),
         source,
     })?;
     Ok(Launch {
-        miner: row.name.to_string(),
+        miner: miner.to_string(),
         run: run.to_string(),
         run_dir: folder.join("work"),
         data_dir: folder.join("data"),

@@ -166,6 +166,7 @@ impl Miners {
         profile.fields.config = unmask(profile.fields.config, known)
             .map_err(|error| Fault::Field(error.below("config")))?;
         objects.check(parts, &profile.fields)?;
+        objects.check_start(parts, &profile.fields).await?;
         profile.secrets = parts.driver(&profile.fields.miner_type)?.secrets(&profile.fields.config);
         let change = Catalogue { profiles: vec![profile.clone()], ..Catalogue::default() };
         parts.store.put_catalogue(change).await?;

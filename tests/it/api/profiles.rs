@@ -1,5 +1,6 @@
 //! `/profiles`: saved configurations and the miners that are started from them.
 
+mod driver_refusals;
 mod edges;
 mod exchange;
 mod explain;

@@ -101,7 +101,7 @@ pub(crate) async fn watch_as_profiles_say(parts: &Parts, rows: &[MinerRow]) {
 }
 
 /// The values of `config` at and below `paths`, as they are and as they stand in a JSON text.
-fn texts(config: &Config, paths: &BTreeSet<FieldPath>) -> Vec<String> {
+pub(super) fn texts(config: &Config, paths: &BTreeSet<FieldPath>) -> Vec<String> {
     let config = Value::Object(config.0.clone());
     let mut texts = Vec::new();
     for (_, leaf) in paths.iter().filter_map(|path| path.get(&config)).flat_map(leaves) {

@@ -157,7 +157,7 @@ impl Miners {
             let names = import.in_the_way.join(", ");
             return Err(Fault::InTheWay { names }.into());
         }
-        import.check(&places)?;
+        import.check(&places).await?;
         let Import { change, done, .. } = import;
         if !dry_run {
             parts.store.put_catalogue(change).await?;
@@ -296,7 +296,7 @@ impl Import<'_> {
     }
 
     /// Whether all that there would be fits together.
-    fn check(&self, places: &[String]) -> Result<(), Error> {
+    async fn check(&self, places: &[String]) -> Result<(), Error> {
         let parts = &self.miners.0.parts;
         let after = self.objects.with(&self.change);
         for row in after.pools.values() {
@@ -304,7 +304,11 @@ impl Import<'_> {
             check_wallets(&after, &row.pool).map_err(|error| error.below(&at))?;
         }
         for (profile, at) in self.change.profiles.iter().zip(places) {
-            match after.check(parts, &profile.fields) {
+            let checked = match after.check(parts, &profile.fields) {
+                Ok(()) => after.check_start(parts, &profile.fields).await,
+                refused => refused,
+            };
+            match checked {
                 Ok(()) => {}
                 Err(Error::Profile(fault)) => return Err(fault.below(at).into()),
                 Err(error) => return Err(Fault::from(BadField::new(at, error.to_string())).into()),
@@ -312,8 +316,10 @@ impl Import<'_> {
         }
         let is_imported = |id| self.change.profiles.iter().any(|it| it.id == id);
         for profile in self.objects.profiles.iter().filter(|it| !is_imported(it.id)) {
-            let before = self.objects.check(parts, &profile.fields);
-            if let (Ok(()), Err(error)) = (before, after.check(parts, &profile.fields)) {
+            if !after.is_touched(&profile.fields, &self.change) {
+                continue;
+            }
+            if let Some(error) = after.breaks(parts, self.objects, &profile.fields).await {
                 let at = format!("the profile {:?} that is here", profile.fields.name);
                 let what = format!("could not be used any more ({error})");
                 return Err(Fault::from(BadField::new(at, what)).into());

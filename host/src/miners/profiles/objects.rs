@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    drivers::handle::Driver,
+    drivers::{handle::Driver, schema::ConfigError},
     miners::{
-        Error, Parts,
-        profiles::fault::{Fault, Kind},
+        Error, Parts, launch,
+        profiles::{
+            apply,
+            fault::{Fault, Kind},
+        },
     },
     model::{
         name::{MinerName, PoolName, WalletName},
         path::FieldPath,
+        plan::mask,
         pool::{Pool, Wallet},
         profile::{Profile, ProfileFields, ProfileId, miner_names},
         references::{self, References},
@@ -127,8 +131,56 @@ impl Objects {
         Ok(())
     }
 
+    /// Refuses a profile of which the driver would start no miner. It is asked for a plan, as at a
+    /// start. Only its refusal of the configuration counts: a program or a card that is missing
+    /// now may be there later.
+    pub(crate) async fn check_start(
+        &self,
+        parts: &Parts,
+        profile: &ProfileFields,
+    ) -> Result<(), Error> {
+        let driver = parts.driver(&profile.miner_type)?;
+        let Some(miner) = miner_names(profile).next() else { return Ok(()) };
+        let mut resolved = self.resolve(parts, profile, &driver, miner.as_str(), SOME_PORT)?;
+        resolved.secrets.extend(driver.secrets(&resolved.config));
+        let config = driver.complete(&resolved.config).map_err(Fault::Config)?;
+        let secrets = apply::texts(&resolved.config, &resolved.secrets);
+        match launch::refusal(parts, &driver, &miner, config).await {
+            Some(why) => {
+                Err(Fault::Config(ConfigError { problems: vec![mask(&why, &secrets)] }).into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Why a profile that can be used as `before` cannot be used any more.
+    pub(crate) async fn breaks(
+        &self,
+        parts: &Parts,
+        before: &Self,
+        profile: &ProfileFields,
+    ) -> Option<Error> {
+        before.check(parts, profile).ok()?;
+        if let Err(error) = self.check(parts, profile) {
+            return Some(error);
+        }
+        let error = self.check_start(parts, profile).await.err()?;
+        before.check_start(parts, profile).await.ok().map(|()| error)
+    }
+
+    /// Whether a profile uses a wallet or a pool of `change`, perhaps by one of its pools.
+    pub(crate) fn is_touched(&self, profile: &ProfileFields, change: &Catalogue) -> bool {
+        let mut used = references::of_profile(profile);
+        let pools = used.pools.iter().filter_map(|name| self.pools.get(name));
+        let wallets: Vec<_> =
+            pools.flat_map(|row| references::of_pool(&row.pool).wallets).collect();
+        used.wallets.extend(wallets);
+        change.wallets.iter().any(|row| used.wallets.contains(&row.wallet.name))
+            || change.pools.iter().any(|row| used.pools.contains(&row.pool.name))
+    }
+
     /// Refuses a change of a wallet or a pool after which a profile that works now would not.
-    pub(crate) fn check_change(
+    pub(crate) async fn check_change(
         &self,
         parts: &Parts,
         (kind, name): (Kind, &str),
@@ -136,8 +188,10 @@ impl Objects {
     ) -> Result<(), Fault> {
         let after = self.with(change);
         for profile in &self.profiles {
-            let before = self.check(parts, &profile.fields);
-            if let (Ok(()), Err(error)) = (before, after.check(parts, &profile.fields)) {
+            if !after.is_touched(&profile.fields, change) {
+                continue;
+            }
+            if let Some(error) = after.breaks(parts, self, &profile.fields).await {
                 let (name, user) = (name.to_owned(), profile.fields.name.clone());
                 return Err(Fault::Breaks { kind, name, user, why: error.to_string() });
             }

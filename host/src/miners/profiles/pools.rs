@@ -115,7 +115,7 @@ impl Miners {
         check_wallets(objects, &row.pool)?;
         let name = row.pool.name.clone();
         let change = Catalogue { pools: vec![row.clone()], ..Catalogue::default() };
-        objects.check_change(&self.0.parts, (Kind::Pool, name.as_str()), &change)?;
+        objects.check_change(&self.0.parts, (Kind::Pool, name.as_str()), &change).await?;
         self.0.parts.store.put_catalogue(change).await?;
         self.0.parts.events.publish(event, json!({ "name": name }));
         Ok(row.into())

@@ -97,7 +97,7 @@ impl Miners {
         row.wallet.check().map_err(Fault::from)?;
         let name = row.wallet.name.clone();
         let change = Catalogue { wallets: vec![row.clone()], ..Catalogue::default() };
-        objects.check_change(&self.0.parts, (Kind::Wallet, name.as_str()), &change)?;
+        objects.check_change(&self.0.parts, (Kind::Wallet, name.as_str()), &change).await?;
         self.0.parts.store.put_catalogue(change).await?;
         self.0.parts.events.publish(event, json!({ "name": name }));
         Ok(row.into())
