@@ -48,6 +48,11 @@ pub fn is_remark(line: &str) -> bool {
     line.starts_with("[adit] ")
 }
 
+/// The end of a keeper's remark about the start of the program `pid`.
+fn started_as(pid: i32) -> String {
+    format!(" as process {pid}")
+}
+
 impl Log {
     /// The log in `folder`, which need not exist.
     pub(crate) fn new(folder: PathBuf) -> Self {
@@ -82,6 +87,30 @@ impl Log {
         let Some((generation, path)) = self.files()?.pop() else { return Ok(Cursor::default()) };
         let size = found(path.metadata())?.map_or(0, |metadata| metadata.len());
         Ok(Cursor { generation, offset: size })
+    }
+
+    /// Where the output of the program `pid` begins, if that is behind `from` in the same file:
+    /// after the keeper's remark about its start. Otherwise `from`.
+    ///
+    /// # Errors
+    /// When the log file cannot be read.
+    pub fn start_of_run(&self, from: Cursor, pid: i32) -> io::Result<Cursor> {
+        let path = self.files()?.into_iter().find(|(number, _)| *number == from.generation);
+        let Some((_, path)) = path else { return Ok(from) };
+        let Some(mut file) = found(File::open(path))? else { return Ok(from) };
+        file.seek(SeekFrom::Start(from.offset))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let end = started_as(pid);
+        let (mut place, mut start) = (from, from);
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            place.offset += line.len() as u64;
+            let text = String::from_utf8_lossy(line);
+            if is_remark(&text) && text.trim_end().ends_with(&end) {
+                start = place;
+            }
+        }
+        Ok(start)
     }
 
     /// Reads whole lines from `from` on, up to about `max_bytes` and at least one if there is
@@ -240,6 +269,22 @@ mod tests {
         // Somebody emptied the file.
         let cut = log.read_from(Cursor { generation: 6, offset: 5000 }, 0).unwrap();
         assert_eq!(cut.next.offset, 9);
+    }
+
+    #[test]
+    fn the_output_of_a_run_begins_after_the_keepers_remark() {
+        let text = "[adit] started /m as process 41\nshare\n[adit] exited with code 0\n\
+                    [adit] started /m as process 42\nshare of 42\n";
+        let (_folder, log) = log(&[(0, "old\n"), (4, text)]);
+        let from = Cursor { generation: 4, offset: 2 };
+        let start = |from, pid| log.start_of_run(from, pid).unwrap();
+        assert_eq!(log.read_from(start(from, 42), 100).unwrap().lines, ["share of 42"]);
+        let all = Cursor { generation: 4, offset: 0 };
+        assert_eq!(log.read_from(start(all, 41), 9).unwrap().lines[0], "share");
+        // A run that began before that place, or whose file is gone.
+        assert_eq!(start(from, 4), from);
+        let gone = Cursor { generation: 9, offset: 0 };
+        assert_eq!(start(gone, 42), gone);
     }
 
     #[test]

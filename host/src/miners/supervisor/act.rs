@@ -123,6 +123,9 @@ impl Supervisor {
         self.tell("miner.adopted", hold.told());
         let end = self.parts.keepers.log(&self.row.name).end().unwrap_or_default();
         let begin = Cursor { offset: end.offset.saturating_sub(REPLAY_BYTES), ..end };
+        // What earlier runs printed is not this one's.
+        let start = pid.map(|pid| self.parts.keepers.log(&self.row.name).start_of_run(begin, pid));
+        let begin = start.and_then(Result::ok).unwrap_or(begin);
         self.connect(hold, record, begin);
     }
 
