@@ -56,7 +56,8 @@ fn prepare(path: &Path) -> Result<Connection, Error> {
     }
     let mut connection = Connection::open(path).map_err(wrong)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(wrong)?;
-    // FULL costs one fsync a transaction; NORMAL can lose hours at a power cut.
+    // FULL costs one fsync a transaction, about half a millisecond on an SSD. With NORMAL a power
+    // cut can take every transaction since the last checkpoint.
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",

@@ -1,5 +1,9 @@
 //! The history as many systems keep it, the Go system among them: a row a sample, with the time as
 //! text, two indexes, and a commit a row. It keeps the hashrate alone.
+//!
+//! The Go system runs with `synchronous=NORMAL`: a commit waits for no disk, and a power cut can take
+//! every commit since the last checkpoint. With `FULL` each commit waits, as ours does, and none is
+//! lost. Both are measured, because only the second keeps the same promise.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +12,6 @@ use rusqlite::{Connection, Statement, params};
 
 const SCHEMA: &str = "
     PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
     CREATE TABLE IF NOT EXISTS hashrate_history (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         miner_name TEXT NOT NULL,
@@ -24,6 +27,15 @@ const SCHEMA: &str = "
 const INSERT: &str = "INSERT INTO hashrate_history
     (miner_name, miner_type, timestamp, hashrate, resolution) VALUES (?1, ?2, ?3, ?4, 'low')";
 
+/// What a commit waits for.
+#[derive(Clone, Copy)]
+pub(super) enum Synchronous {
+    /// The disk.
+    Full,
+    /// Nothing, until a checkpoint.
+    Normal,
+}
+
 pub(super) struct Peer {
     path: PathBuf,
     connection: Connection,
@@ -33,7 +45,18 @@ impl Peer {
     pub(super) fn open(path: &Path) -> Self {
         let connection = Connection::open(path).unwrap();
         connection.execute_batch(SCHEMA).unwrap();
-        Self { path: path.to_owned(), connection }
+        let peer = Self { path: path.to_owned(), connection };
+        peer.wait_for(Synchronous::Normal);
+        peer
+    }
+
+    /// Sets what the next commits wait for.
+    pub(super) fn wait_for(&self, synchronous: Synchronous) {
+        let word = match synchronous {
+            Synchronous::Full => "FULL",
+            Synchronous::Normal => "NORMAL",
+        };
+        self.connection.pragma_update(None, "synchronous", word).unwrap();
     }
 
     /// Adds a tick as it is done in use: each row is committed by itself.
