@@ -35,7 +35,7 @@
 //! ```
 //! use adit_plugin_api::{
 //!     Config, Context, Description, Error, Launch, Miner, PerformanceMetrics, Probe, ProcessPlan,
-//!     Reply, Result, StartPlan, export_driver, json,
+//!     Reply, Result, StartPlan, Value, export_driver, json,
 //! };
 //!
 //! struct Sim;
@@ -48,7 +48,12 @@
 //!     fn describe(&self) -> Description {
 //!         let pool = json!({ "type": "string", "description": "host:port" });
 //!         let schema = json!({ "properties": { "pool": pool }, "required": ["pool"] });
-//!         Description { name: "Sim".into(), config_schema: schema, ..Description::default() }
+//!         Description {
+//!             name: "Sim".into(),
+//!             config_schema: schema,
+//!             needs_program: true,
+//!             ..Description::default()
+//!         }
 //!     }
 //!
 //!     fn start(&self, config: &Config, launch: &Launch) -> Result<StartPlan> {
@@ -74,6 +79,10 @@
 //! // In a test:
 //! use adit_plugin_api::testing;
 //! let driver = testing::through_abi::<Sim>(&testing::host().context())?;
+//! let Value::Object(fields) = json!({ "pool": "pool.example:3333" }) else { unreachable!() };
+//! let config = Config(fields);
+//! let plan = driver.start(&config, &testing::launch_of(&driver)?)?;
+//! assert!(matches!(plan, StartPlan::Process(_)));
 //! let reply = testing::reply("all", r#"{"hashrate": 1250.5}"#);
 //! assert_eq!(driver.stats(&testing::launch(), &[reply])?.hashrate, Some(1250.5));
 //! # Ok::<(), Error>(())

@@ -256,6 +256,17 @@ pub fn launch() -> Launch {
     }
 }
 
+/// The same launch as a host would make it for `driver`: with a program only if its description
+/// says that it needs one.
+///
+/// # Errors
+/// When the driver cannot describe itself.
+pub fn launch_of(driver: &DriverObject) -> Result<Launch> {
+    let needs_program = driver.describe()?.needs_program;
+    let launch = launch();
+    Ok(Launch { program: launch.program.clone().filter(|_| needs_program), ..launch })
+}
+
 /// A good reply to the probe `id`: status 200 with `body`.
 pub fn reply(id: &str, body: impl Into<Vec<u8>>) -> Reply {
     Reply { id: id.to_owned(), status: 200, body: body.into(), ..Reply::default() }
