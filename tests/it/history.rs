@@ -119,7 +119,9 @@ fn questions_that_make_no_sense_are_refused_with_what_to_write() {
         assert_eq!((status, answer["code"].as_str()), (400, Some("INVALID_INPUT")), "{query}");
         assert!(error.contains(expected), "{query}: {error}");
     }
-    for path in ["/history/miners/nobody", "/history/miners/nobody/hashrate"] {
+    assert_eq!(host.get("/history/miners/nobody/hashrate"), json!([]));
+    assert_eq!(host.get("/history/miners/nobody/hashrate?metric=phase"), json!([]));
+    for path in ["/history/miners/nobody", "/history/miners/No%20Name/hashrate"] {
         let (status, answer) = host.call("GET", path, NONE);
         assert_eq!((status, &answer["code"]), (404, &json!("MINER_NOT_FOUND")), "{answer}");
     }

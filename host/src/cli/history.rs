@@ -145,7 +145,14 @@ async fn show(common: &Common, client: &Client, what: &Show) -> Result<(), Error
     let miner = segment(name);
     let place = match peer {
         Some(peer) => format!("/remote/{}/miners/{miner}/hashrate-history", segment(peer)),
-        None => format!("/history/miners/{miner}/hashrate"),
+        None => {
+            // A chart of a name that was never a miner's is empty: more likely it is misspelt.
+            let past = client.get::<Value>(&format!("/history/miners/{miner}")).await;
+            if past.is_err() {
+                client.get::<Value>(&format!("/miners/{miner}")).await?;
+            }
+            format!("/history/miners/{miner}/hashrate")
+        }
     };
     let source = source.as_ref().map(|source| format!("&source={source}")).unwrap_or_default();
     chart.print(common, client, name, (&place, &source)).await

@@ -56,7 +56,7 @@ const ROUTES: &[(&str, &str, usize, u16)] = &[
     ("GET", "/history/status", VIEW, 200),
     ("GET", "/history/miners", VIEW, 200),
     ("GET", "/history/miners/{name}", VIEW, 404),
-    ("GET", "/history/miners/{name}/hashrate", VIEW, 404),
+    ("GET", "/history/miners/{name}/hashrate", VIEW, 200),
     ("GET", "/history/totals", VIEW, 200),
     ("GET", "/history/totals/hashrate", VIEW, 400),
     ("GET", "/history/events", VIEW, 200),
