@@ -8,6 +8,7 @@ mod down;
 mod driver;
 mod events;
 mod history;
+mod input;
 mod miner;
 mod node;
 mod pages;

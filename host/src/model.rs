@@ -27,4 +27,5 @@ pub mod secrets;
 pub mod series;
 pub mod sightings;
 pub mod template;
+pub mod text;
 pub mod watchdog;

@@ -11,6 +11,8 @@ use serde_json::{Map, Value};
 /// Reads a `T` from a JSON object. The error is a sentence without any value of the body: it may
 /// be a secret in the wrong place.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    // Some editors and shells put a byte order mark first; JSON has none.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let Unambiguous(value) = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if !value.is_object() {
         return Err("send a JSON object".to_owned());

@@ -2,7 +2,7 @@
 
 mod see;
 
-use std::{io::Read, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ use crate::{
     cli::{
         Common, Error,
         client::{self, Client, segment},
-        pools, show,
+        input, pools, show,
     },
     miners::LogPage,
     model::miner::{MinerView, RunView},
@@ -217,15 +217,8 @@ pub(super) fn configuration(given: &ConfigArgs) -> Result<Map<String, Value>, Er
     let mut config = match &given.config {
         None => Map::new(),
         Some(path) => {
-            let text = if path.as_os_str() == "-" {
-                let mut text = String::new();
-                std::io::stdin().read_to_string(&mut text).map(|_| text)
-            } else {
-                std::fs::read_to_string(path)
-            };
             let shown = path.display();
-            let text =
-                text.map_err(|error| Error::message(format!("cannot read {shown}: {error}")))?;
+            let text = input::read(path)?;
             serde_json::from_str(&text)
                 .map_err(|error| Error::message(format!("{shown} is no JSON object: {error}")))?
         }
@@ -369,6 +362,6 @@ async fn logs(common: &Common, name: &str, follow: bool, lines: u32) -> Result<(
 fn words(run: &RunView) -> String {
     match run.pid {
         Some(pid) => format!(" (pid {pid})"),
-        None => format!(" ({})", run.addresses.join(", ")),
+        None => show::plain(&format!(" ({})", run.addresses.join(", "))),
     }
 }

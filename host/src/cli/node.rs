@@ -1,5 +1,7 @@
 //! `adit node`: who this machine is among others, and how others join it.
 
+use std::io::IsTerminal;
+
 use clap::Subcommand;
 use serde_json::json;
 
@@ -63,7 +65,11 @@ pub(super) async fn run(common: &Common, command: Node) -> Result<(), Error> {
                 show::json(&made);
             } else {
                 println!("this node is {}", made.id);
-                println!("its role is {}; invite others with: adit node invite", made.role);
+                let next = match made.role {
+                    NodeRole::Worker => "join a controller with: adit node join CODE",
+                    _ => "invite others with: adit node invite",
+                };
+                println!("its role is {}; {next}", made.role);
             }
         }
         Node::Invite { address, uses, minutes, tags, no_qr } => {
@@ -73,7 +79,7 @@ pub(super) async fn run(common: &Common, command: Node) -> Result<(), Error> {
             if common.json {
                 show::json(&made);
             } else {
-                invited(&made, !no_qr);
+                invited(&made, !no_qr && std::io::stdout().is_terminal());
             }
         }
         Node::Join { code } => {

@@ -100,7 +100,7 @@ fn told(common: &Common, answer: &Value) {
     if common.json {
         show::json(answer);
     } else {
-        println!("{}", answer["status"].as_str().unwrap_or("done"));
+        println!("{}", show::plain(answer["status"].as_str().unwrap_or("done")));
     }
 }
 
@@ -149,9 +149,9 @@ fn one(common: &Common, peer: &PeerView) {
     println!("role         {}", peer.role);
     println!("connected    {}", if peer.connected { "yes" } else { "no" });
     println!("may do here  {}", peer.rights);
-    println!("tags         {}", peer.tags.join(", "));
+    println!("tags         {}", show::plain(&peer.tags.join(", ")));
     if !peer.address.is_empty() {
-        println!("address      {}", peer.address);
+        println!("address      {}", show::plain(&peer.address));
     }
     if let Some(problem) = &peer.problem {
         println!("problem      {}", show::plain(problem));

@@ -1,6 +1,6 @@
 //! `adit miner pools`: other pools for a miner that runs.
 
-use std::{io::Read, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::{
     Common, Error,
     client::{Client, segment},
-    miner, show,
+    input, miner, show,
 };
 
 #[derive(Args)]
@@ -53,14 +53,8 @@ pub(super) async fn run(common: &Common, pools: Pools) -> Result<(), Error> {
 }
 
 fn read(file: &PathBuf) -> Result<Value, Error> {
-    let text = if file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(file)
-    };
     let shown = file.display();
-    let text = text.map_err(|error| Error::message(format!("cannot read {shown}: {error}")))?;
+    let text = input::read(file)?;
     // Where it is wrong, and not what stands there.
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| Error::message(format!("{shown} is no JSON list of pools: {error}")))?;

@@ -1,12 +1,12 @@
 //! `adit api`: any route of the API, for what has no command of its own and for scripts.
 
-use std::io::{Read, Write};
+use std::{io::Write, path::Path};
 
 use clap::Args;
 use hyper::http::Method;
 use serde_json::Value;
 
-use crate::cli::{Common, Error, client::Client, show};
+use crate::cli::{Common, Error, client::Client, input, show};
 
 #[derive(Args)]
 pub(super) struct Raw {
@@ -49,13 +49,7 @@ pub(super) async fn run(common: &Common, raw: Raw) -> Result<(), Error> {
 }
 
 fn body(data: &str) -> Result<Value, Error> {
-    let mut text = data.to_owned();
-    if data == "-" {
-        text.clear();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| Error::message(format!("cannot read standard input: {error}")))?;
-    }
+    let text = if data == "-" { input::read(Path::new(data))? } else { data.to_owned() };
     serde_json::from_str(&text)
         .map_err(|error| Error::message(format!("--data is no JSON: {error}")))
 }

@@ -7,6 +7,7 @@ use crate::{
     cli::{
         Common, Error,
         client::{Client, segment},
+        input,
         peer::targets,
         show,
     },
@@ -135,10 +136,7 @@ pub(super) async fn run(common: &Common, command: Remote) -> Result<(), Error> {
             outcomes(common, &done)?;
         }
         Remote::Deploy { file, which } => {
-            let read = std::fs::read(&file).map_err(|error| error.to_string());
-            let profile: Result<Value, String> =
-                read.and_then(|text| serde_json::from_slice(&text).map_err(|it| it.to_string()));
-            let profile = profile.map_err(|error| {
+            let profile: Value = serde_json::from_str(&input::read(&file)?).map_err(|error| {
                 Error::message(format!("cannot read the profile {}: {error}", file.display()))
             })?;
             let done: Vec<Outcome> =

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::model::doctor::Verdict;
+use crate::model::{doctor::Verdict, text::is_hidden};
 
 /// Prints `value` as JSON.
 pub(super) fn json(value: &impl Serialize) {
@@ -12,13 +12,17 @@ pub(super) fn json(value: &impl Serialize) {
     println!("{}", escaped(&text));
 }
 
-/// JSON without the control characters that JSON itself lets stand.
+/// JSON with escapes for what JSON itself lets stand and a terminal acts on. Only strings can have
+/// such characters; line ends between fields stay.
 pub(super) fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
-        match c {
-            '\u{7f}'..='\u{9f}' => text.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => text.push(c),
+        if is_hidden(c) && c != '\n' {
+            let units = &mut [0; 2];
+            let units = c.encode_utf16(units).iter();
+            text.extend(units.map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            text.push(c);
         }
     }
     text
@@ -98,9 +102,10 @@ fn fitting(line: &str, columns: Option<usize>) -> String {
     cut + "…"
 }
 
-/// `text` without anything that steers a terminal: it may come from a miner or a pool.
+/// `text` without anything that steers a terminal or turns the text around it: it may come from a
+/// miner or a pool.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_hidden(c) && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// Hashes per second for people, such as `12.50 kH/s`.
@@ -184,10 +189,15 @@ mod tests {
             serde_json::from_str::<String>(&escaped(&text)).unwrap(),
             "\u{1b}\u{7f}\u{9b}é\n"
         );
+        let turned = "\u{202e}\u{202c}\u{2066}\u{e0041}a";
+        let shown = escaped(&serde_json::to_string_pretty(&[turned]).unwrap());
+        assert_eq!(shown, "[\n  \"\\u202e\\u202c\\u2066\\udb40\\udc41a\"\n]");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&shown).unwrap(), [turned]);
     }
 
     #[test]
     fn text_from_outside_cannot_steer_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\tc\r"), "a\u{fffd}[2Jb\tc\u{fffd}");
+        assert_eq!(plain("a\u{202e}b\u{202c}\u{200f}c"), "a\u{fffd}b\u{fffd}\u{fffd}c");
     }
 }

@@ -119,6 +119,6 @@ pub(super) fn done(common: &Common, answer: &impl serde::Serialize, sentence: &s
     if common.json {
         show::json(answer);
     } else {
-        println!("{sentence}");
+        println!("{}", show::plain(sentence));
     }
 }

@@ -2,14 +2,16 @@
 
 use std::{error::Error, path::Path};
 
+use crate::model::text::is_hidden;
+
 /// Longest reason shown in a list, in characters.
 const LONGEST: usize = 400;
 
-/// `text` on one line: white space and control characters become single spaces, and what is beyond
-/// 400 characters is cut off.
+/// `text` on one line: white space, control characters and what turns text around become single
+/// spaces, and what is beyond 400 characters is cut off.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::new();
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let words = text.split(|c: char| c.is_whitespace() || is_hidden(c));
     for word in words.filter(|word| !word.is_empty()) {
         if !line.is_empty() {
             line.push(' ');

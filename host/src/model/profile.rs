@@ -11,6 +11,7 @@ use crate::model::{
     path::FieldPath,
     pool::BadField,
     restart::RestartPolicy,
+    text::is_hidden,
     watchdog::limits::Options,
 };
 
@@ -260,13 +261,6 @@ fn check_name(name: &str) -> Result<String, BadField> {
         return Err(BadField::new("name", "looks like an id: choose a name for people"));
     }
     Ok(name.to_owned())
-}
-
-/// Characters that nobody sees, some of which turn the text around them.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// Names for the miners of a profile: `NAME`, `NAME-2`, `NAME-3` …

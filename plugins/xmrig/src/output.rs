@@ -31,7 +31,7 @@ pub(crate) type Pages = (u64, u64);
 struct State {
     shares: Shares,
     no_huge_pages_wanted: bool,
-    /// Whether the line about huge pages was read: without it nobody knows whether any are wanted.
+    /// Whether the line about huge pages was read: without it, it is not known whether any are wanted.
     knows_huge_pages: bool,
     light_mode_wanted: bool,
     /// Whether missing huge pages were reported.

@@ -144,17 +144,23 @@ fn a_reader_that_goes_away_ends_the_command_without_a_fuss() {
 fn a_miner_cannot_steer_the_terminal() {
     let host = host();
     // Clears the screen, sets the title, asks for an answer as if typed; and the 8-bit forms.
-    let nasty = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}[6n\u{9b}2J\u{90}q\u{9c}\u{8}\u{7f}end";
+    // Then what turns the direction of the text behind it.
+    let nasty = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}[6n\u{9b}2J\u{90}q\u{9c}\u{8}\u{7f}\u{202e}\u{2066}\u{200f}end";
     say(&host, nasty);
     wait_for("the echo", || {
         let lines = host.get("/miners/rig-1/logs?lines=50");
         lines.to_string().contains("owned").then_some(())
     });
-    for args in [["miner", "logs", "rig-1"].as_slice(), &["miner", "logs", "rig-1", "--json"]] {
+    for args in [
+        ["miner", "logs", "rig-1"].as_slice(),
+        &["miner", "logs", "rig-1", "--json"],
+        &["api", "GET", "/miners/rig-1/logs?lines=50"],
+    ] {
         let out = said(&host, args);
         let line = out.lines().find(|line| line.contains("owned")).unwrap();
         assert!(line.contains("end"), "{line:?}");
-        let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+        let turns = |c: char| "\u{202e}\u{2066}\u{200f}".contains(c);
+        let steers = |c: char| turns(c) || (c.is_control() && c != '\n' && c != '\t');
         assert!(!out.contains(steers), "{args:?}: {line:?}");
     }
 }

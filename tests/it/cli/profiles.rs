@@ -95,7 +95,8 @@ fn a_document_goes_from_rig_to_rig() {
         &["profile", "export", "--json"],
     ] {
         let text = said(&from, args);
-        fs::write(&file, &text).unwrap();
+        // As an editor on Windows may save it.
+        fs::write(&file, format!("\u{feff}{text}")).unwrap();
         let trial = said(&to, &["profile", "import", path, "--dry-run"]);
         assert!(trial.starts_with("nothing was changed; this would be:\n"), "{trial}");
     }

@@ -6,7 +6,7 @@ use adit_plugin_api::Config;
 use clap::Args;
 
 use crate::{
-    cli::{Common, Error, client::home, show},
+    cli::{Common, Error, client::home, input, show},
     drivers::{
         check::{Finding, Outcome, Report, Request, check},
         definition,
@@ -62,7 +62,7 @@ fn interpreter(common: &Common) -> Result<Option<PathBuf>, Error> {
 
 fn read_config(path: &std::path::Path) -> Result<Config, Error> {
     let wrong = |reason: String| Error::message(format!("{}: {reason}", path.display()));
-    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = input::read(path)?;
     serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 
@@ -76,12 +76,12 @@ fn print(report: &Report) {
             Outcome::Failed => "FAILED ",
             Outcome::Skipped => "skipped",
         };
-        println!("{mark}  {rule:<15}  {what}");
+        println!("{mark}  {rule:<15}  {}", show::plain(what));
         for note in notes {
             println!("           {}", show::plain(note));
         }
         if let Some(mend) = mend {
-            println!("           to mend it: {mend}");
+            println!("           to mend it: {}", show::plain(mend));
         }
     }
     let count = |wanted| report.rules.iter().filter(|it| it.outcome == wanted).count();

@@ -1,12 +1,12 @@
 //! `adit profile export` and `import`.
 
-use std::{io::Read, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use crate::{
-    cli::{Common, Error, client::Client, show},
+    cli::{Common, Error, client::Client, input, show},
     miners::{Document, Fates, Imported},
 };
 
@@ -53,13 +53,7 @@ pub(super) async fn export(common: &Common, client: &Client, export: &Export) ->
 
 pub(super) async fn import(common: &Common, client: &Client, import: &Import) -> Result<(), Error> {
     let shown = import.file.display();
-    let text = if import.file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(&import.file)
-    };
-    let text = text.map_err(|error| Error::message(format!("cannot read {shown}: {error}")))?;
+    let text = input::read(&import.file)?;
     let body = if text.trim_start().starts_with('{') {
         serde_json::from_str(&text)
             .map_err(|error| Error::message(format!("{shown} is no JSON: {error}")))?

@@ -2,6 +2,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::model::text::is_hidden;
+
 /// Columns that a tab becomes.
 const TAB: &str = "    ";
 
@@ -22,11 +24,6 @@ pub(super) fn clean(text: &str) -> String {
         }
     }
     clean
-}
-
-/// Characters that some terminals act on although they have a width.
-fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{ad}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{206f}')
 }
 
 /// `text` in exactly so many columns, at their left or right side. What does not fit becomes an
