@@ -25,6 +25,7 @@ mod lines;
 pub mod log;
 pub mod look;
 mod pending;
+pub(crate) mod ports;
 mod proc;
 mod process;
 mod protocol;

@@ -27,6 +27,7 @@ mod programs;
 mod record;
 mod recover;
 mod remote_write;
+mod reply_end;
 mod secrets;
 mod series;
 mod services;

@@ -72,7 +72,8 @@ pub(crate) fn is_adit(pid: i32) -> bool {
         || file("self").is_some_and(|own| file(&pid.to_string()) == Some(own))
 }
 
-fn all() -> impl Iterator<Item = i32> {
+/// Pids of all processes.
+pub(crate) fn all() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
@@ -101,7 +102,8 @@ fn has_lock(pid: i32, descriptor: &OsStr) -> bool {
     text.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
 }
 
-fn has_run(pid: i32, run: &RunId) -> bool {
+/// Whether the process was started by this run, as its environment says.
+pub(crate) fn has_run(pid: i32, run: &RunId) -> bool {
     let wanted = format!("{RUN_VARIABLE}={run}");
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())

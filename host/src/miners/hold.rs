@@ -4,7 +4,7 @@ use adit_plugin_api::CommandStep;
 use serde_json::{Value, json};
 
 use crate::{
-    keepers::{error::End, run::Run},
+    keepers::{error::End, ports::RunPorts, run::Run},
     miners::{
         Error,
         device::DeviceRun,
@@ -57,7 +57,9 @@ impl Hold {
     /// Where questions to it may go.
     pub(crate) fn reach(&self) -> Reach {
         match self {
-            Self::Program(..) => Reach::Loopback,
+            Self::Program(run, status) => {
+                Reach::Program(RunPorts::new(run.id().clone(), status.program.pid))
+            }
             Self::Device(device) => Reach::of(device.addresses()),
         }
     }

@@ -2,12 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use crate::miners::Error;
+use crate::{
+    keepers::ports::RunPorts,
+    miners::{Error, reply_end::ReplyEnd},
+};
 use adit_plugin_api::{Ask, CommandStep, HttpAsk, Probe, Reply, Value};
 
 use tokio::{
@@ -26,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Where questions and commands may go.
 #[derive(Clone, Debug)]
 pub(crate) enum Reach {
-    /// To programs on this machine.
-    Loopback,
+    /// To the processes of a run on this machine, at addresses where one of them listens.
+    Program(RunPorts),
     /// To these addresses of a device, `host:port`, and nowhere else.
     Addresses(Arc<[String]>),
 }
@@ -106,17 +109,23 @@ impl Prober {
         if url.scheme() != "http" {
             return Err("a miner is asked by http on loopback only, a device by http".to_owned());
         }
-        let host = url.host_str().unwrap_or_default();
-        match reach {
-            Reach::Loopback if !is_loopback(host.trim_matches(['[', ']'])) => {
-                return Err("a miner is asked by http on loopback only".to_owned());
+        let address = format!(
+            "{}:{}",
+            url.host_str().unwrap_or_default(),
+            url.port_or_known_default().unwrap_or(80)
+        );
+        let socket = match reach {
+            Reach::Program(ports) => {
+                let socket =
+                    loopback(&address).ok_or("a miner is asked by http on loopback only")?;
+                listens(ports, socket).await?;
+                Some((ports, socket))
             }
             Reach::Addresses(addresses) => {
-                let address = format!("{host}:{}", url.port_or_known_default().unwrap_or(80));
                 allowed(&address, addresses)?;
+                None
             }
-            Reach::Loopback => {}
-        }
+        };
         let method = if ask.method.is_empty() { "GET" } else { ask.method.as_str() };
         let method = reqwest::Method::from_bytes(method.as_bytes())
             .map_err(|_| format!("bad method {method:?}"))?;
@@ -124,7 +133,12 @@ impl Prober {
         for (name, value) in &ask.headers {
             request = request.header(name, value);
         }
-        let mut response = request.send().await.map_err(|error| reason(&error))?;
+        let mut response = request.send().await.map_err(|error| {
+            if let Some((ports, socket)) = socket {
+                ports.forget(socket);
+            }
+            reason(&error)
+        })?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
@@ -206,19 +220,28 @@ fn reason(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn is_loopback(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// An address of this machine alone. Nothing is resolved to find out.
+fn loopback(address: &str) -> Option<SocketAddr> {
+    address.parse::<SocketAddr>().ok().filter(|socket| socket.ip().is_loopback())
+}
+
+/// Whether a process of the run listens there.
+async fn listens(ports: &RunPorts, socket: SocketAddr) -> Result<(), String> {
+    if ports.is_known(socket) {
+        return Ok(());
+    }
+    let ports = ports.clone();
+    let checking = tokio::task::spawn_blocking(move || ports.check(socket));
+    checking.await.unwrap_or_else(|_| Err("the host is shutting down".to_owned()))
 }
 
 async fn tcp(address: &str, send: &str, reach: &Reach) -> Result<(u16, Vec<u8>), String> {
     let stream = match reach {
-        Reach::Loopback => {
-            let socket = address
-                .parse::<SocketAddr>()
-                .ok()
-                .filter(|socket| socket.ip().is_loopback())
+        Reach::Program(ports) => {
+            let socket = loopback(address)
                 .ok_or("a miner is asked on loopback only, at an address like 127.0.0.1:4068")?;
-            TcpStream::connect(socket).await
+            listens(ports, socket).await?;
+            TcpStream::connect(socket).await.inspect_err(|_| ports.forget(socket))
         }
         Reach::Addresses(addresses) => {
             allowed(address, addresses)?;
@@ -228,6 +251,7 @@ async fn tcp(address: &str, send: &str, reach: &Reach) -> Result<(u16, Vec<u8>),
     let mut stream = stream.map_err(|error| error.to_string())?;
     stream.write_all(send.as_bytes()).await.map_err(|error| error.to_string())?;
     let mut body = Vec::new();
+    let mut end = ReplyEnd::default();
     let mut chunk = [0; 4096];
     loop {
         let n = stream.read(&mut chunk).await.map_err(|error| error.to_string())?;
@@ -236,8 +260,7 @@ async fn tcp(address: &str, send: &str, reach: &Reach) -> Result<(u16, Vec<u8>),
             return Err(format!("the reply is larger than {REPLY_BYTES} bytes"));
         }
         // Some miners end a reply with a newline, some with the JSON itself, some by closing.
-        let complete = || serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok();
-        if n == 0 || body.ends_with(b"\n") || complete() {
+        if n == 0 || body.ends_with(b"\n") || end.is_reached(&chunk[..n]) {
             return Ok((0, body));
         }
     }
@@ -262,7 +285,31 @@ mod tests {
     }
 
     async fn ask_one(probe: Probe) -> Reply {
-        Prober::new().ask_all(&[probe], &Reach::Loopback).await.remove(0)
+        let own = i32::try_from(std::process::id()).unwrap();
+        ask_run(own, probe).await
+    }
+
+    /// Asks as if `program` were the program of a run.
+    async fn ask_run(program: i32, probe: Probe) -> Reply {
+        let reach = Reach::Program(RunPorts::new(crate::model::run::RunId::random(), program));
+        Prober::new().ask_all(&[probe], &reach).await.remove(0)
+    }
+
+    #[tokio::test]
+    async fn services_that_are_not_the_miners_are_out_of_reach() {
+        let address = server(b"{\"secret\":1}\n").await;
+        for probe in [
+            Probe::http("h", format!("http://{address}/")),
+            Probe::tcp("t", address.to_string(), "FLUSHALL\r\n"),
+        ] {
+            let reply = ask_run(i32::MAX, probe).await;
+            let error = reply.error.unwrap();
+            assert!(error.contains("is no process of this miner"), "{error}");
+            assert!(reply.body.is_empty());
+        }
+        let probe = Probe::tcp("t", "127.0.0.1:1", "x");
+        let error = ask_one(probe).await.error.unwrap();
+        assert_eq!(error, "the miner does not listen at 127.0.0.1:1 yet");
     }
 
     #[tokio::test]
