@@ -1,7 +1,7 @@
 //! What the host does for a driver in a process of its own: storage, figures, routes, messages to
 //! peers, log. And what the end of that process, or calls that hang, mean to others.
 
-use std::thread;
+use std::{fs, thread};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -168,6 +168,35 @@ fn however_a_driver_ends_the_host_and_all_miners_go_on() {
         assert_eq!(host.miner(name)["restarts"], 0);
         assert!(figures(name).is_some());
     }
+}
+
+#[test]
+fn what_a_driver_may_not_do_is_refused_and_shown() {
+    let host = host_with(APART);
+    let try_it = |what: &str| {
+        let answer = host.request("GET", &format!("/drivers/faulty/x/try/{what}")).send().unwrap();
+        answer.text().unwrap()
+    };
+    let token = host.state().join("token");
+    let mode = fs::metadata(&token).unwrap().permissions();
+    for what in ["limit-host", "kill", &format!("files/mode{}", token.display())] {
+        let answer = try_it(what);
+        assert!(answer.contains("Operation not permitted"), "{what}: {answer}");
+    }
+    // The host lives, and its secret is as it was.
+    assert_eq!(host.get("/drivers/sim/x/hello")["from"], "sim");
+    assert_eq!(fs::metadata(&token).unwrap().permissions(), mode);
+    let refused = process(&host, "faulty")["refused"].clone();
+    let call = |name: &str| refused.as_array().unwrap().iter().find(|it| it["call"] == name);
+    for name in ["prlimit64", "kill"] {
+        let call = call(name).unwrap_or_else(|| panic!("{name} in {refused}"));
+        assert!(call["count"] == 1 && call["lastAt"].is_string(), "{call}");
+    }
+    let shown = host.run(&["driver", "show", "faulty"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("refused calls") && shown.contains("prlimit64 (1 times"), "{shown}");
+    let log = host.log();
+    assert!(log.contains("refused a system call") && log.contains("prlimit64"), "{log}");
 }
 
 #[test]

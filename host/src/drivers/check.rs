@@ -190,6 +190,7 @@ impl Suite {
             self.answers(&instance).await;
             self.serves_many_at_once(&instance).await;
         }
+        self.stays_in_its_sandbox();
         self.findings.settle();
         self.findings
     }

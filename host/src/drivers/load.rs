@@ -1,4 +1,5 @@
-//! Maps a driver's library into this process. The only file of the host with `unsafe` code.
+//! Maps a driver's library into this process. One of the three files of the host with `unsafe` code,
+//! next to `keepers/sys.rs` and `drivers/runner/confine/sys.rs`.
 //!
 //! The file that the operator put in place is never opened by the system's loader: were it written
 //! to later, this process would die. The loader gets a private copy under a name that was never

@@ -12,9 +12,14 @@ mod conn;
 mod frame;
 mod object;
 mod process;
+mod refused;
 mod serve;
+#[cfg(target_os = "linux")]
+mod supervise;
+mod usage;
 
 pub(crate) use confine::can_confine;
+pub use refused::RefusedCall;
 
 use std::{
     collections::BTreeSet,
@@ -42,7 +47,9 @@ use crate::{
         runner::{
             confine::Confinement,
             conn::{Conn, Lost, Put},
-            process::End,
+            process::{End, Starting},
+            refused::Refusals,
+            usage::Bounds,
         },
         text::one_line,
     },
@@ -67,14 +74,31 @@ pub struct Rations {
     pub memory_bytes: u64,
     /// Its share of one processor core, in percent.
     pub cpu_percent: u32,
+    /// Threads that it may start.
+    pub threads: u64,
+    /// What it may store in its folder, in bytes.
+    pub disk_bytes: u64,
+    /// Lines that it may write to the host's log.
+    pub log_lines_per_second: u32,
     /// Drivers that may use the network.
     pub network: BTreeSet<DriverId>,
+    /// Whether a driver is refused when this system cannot hold it to all of the above.
+    pub require_enforcement: bool,
 }
 
 impl Default for Rations {
-    /// 512 MiB, half a core, no network.
+    /// 512 MiB, half a core, 64 threads, 256 MiB on disk, 50 lines a second, no network, and as much
+    /// of it as the system can enforce.
     fn default() -> Self {
-        Self { memory_bytes: 512 << 20, cpu_percent: 50, network: BTreeSet::new() }
+        Self {
+            memory_bytes: 512 << 20,
+            cpu_percent: 50,
+            threads: 64,
+            disk_bytes: 256 << 20,
+            log_lines_per_second: 50,
+            network: BTreeSet::new(),
+            require_enforcement: false,
+        }
     }
 }
 
@@ -88,8 +112,10 @@ pub(crate) struct LoadOrder {
     /// How many calls there may be at once.
     pub(crate) threads: usize,
     pub(crate) memory_bytes: u64,
-    pub(crate) cpu_percent: u32,
+    /// What the host sees to.
+    pub(crate) bounds: Bounds,
     pub(crate) network: bool,
+    pub(crate) require_enforcement: bool,
 }
 
 /// How a driver's process is doing.
@@ -104,9 +130,12 @@ pub struct RunnerView {
     /// How the last one that ended did so, unless that was wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_end: Option<LastEnd>,
-    /// What the kernel holds it to.
+    /// What it is held to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confinement: Option<Confinement>,
+    /// System calls that it made and may not make.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedCall>,
 }
 
 /// An end that nobody wanted.
@@ -125,6 +154,8 @@ pub(crate) struct Runner(Arc<Shared>);
 struct Shared {
     spawn: Spawner,
     order: LoadOrder,
+    log_lines_per_second: u32,
+    refusals: Refusals,
     /// Deleted with the last handle.
     _copy: PrivateCopy,
     caller: Caller,
@@ -165,12 +196,19 @@ impl Runner {
             data_dir,
             threads: limits.calls_at_once,
             memory_bytes: rations.memory_bytes,
-            cpu_percent: rations.cpu_percent,
+            bounds: Bounds {
+                threads: rations.threads,
+                disk_bytes: rations.disk_bytes,
+                cpu_percent: rations.cpu_percent,
+            },
             network: rations.network.contains(&id),
+            require_enforcement: rations.require_enforcement,
         };
         Self(Arc::new(Shared {
             spawn,
             order,
+            log_lines_per_second: rations.log_lines_per_second,
+            refusals: Refusals::default(),
             _copy: copy,
             caller,
             limits,
@@ -190,6 +228,7 @@ impl Runner {
             starts,
             last_end: state.last_end.clone(),
             confinement: state.confinement.clone(),
+            refused: self.0.refusals.list(),
         }
     }
 
@@ -259,9 +298,15 @@ impl Runner {
         let start = self.0.starts.fetch_add(1, Ordering::Relaxed) + 1;
         let began = Instant::now();
         let told = move |how: Option<String>| has_ended(&state, (start, began), how, &caller);
-        let spawn = &self.0.spawn;
-        let (conn, pid) =
-            process::start(spawn, self.0.caller.clone(), self.0.id.as_str(), told).await?;
+        let starting = Starting {
+            spawn: &self.0.spawn,
+            caller: self.0.caller.clone(),
+            driver: self.0.id.as_str(),
+            order: &self.0.order,
+            log_lines_per_second: self.0.log_lines_per_second,
+            refusals: self.0.refusals.clone(),
+        };
+        let (conn, pid) = process::start(starting, told).await?;
         {
             let mut state = lock(&self.0.state);
             // Some processes end at once.

@@ -37,8 +37,16 @@ pub struct DriverSettings {
     pub memory_mib: u64,
     /// Share of one processor core that a driver's own process may use, in percent.
     pub cpu_percent: u32,
+    /// Threads that a driver's own process may have, besides those that answer the host.
+    pub threads: u64,
+    /// What a driver's own process may store in its folder, in MiB.
+    pub disk_mib: u64,
+    /// Lines that a driver's own process may write to the host's log each second.
+    pub log_lines_per_second: u32,
     /// Ids of drivers whose own process may use the network.
     pub network: BTreeSet<DriverId>,
+    /// Whether a driver is refused when this system cannot hold its process to all limits.
+    pub require_enforcement: bool,
     /// So many panics, missed deadlines and crashes within ten minutes, and a driver is in
     /// quarantine; 0: never.
     pub quarantine_failures: usize,
@@ -46,16 +54,20 @@ pub struct DriverSettings {
 
 impl Default for DriverSettings {
     fn default() -> Self {
-        let Rations { memory_bytes, cpu_percent, network } = Rations::default();
+        let usual = Rations::default();
         Self {
             dirs: Vec::new(),
             call_timeout_ms: 5_000,
             calls_at_once: 3,
             trust: Trust::default(),
             isolation: BTreeMap::new(),
-            memory_mib: memory_bytes >> 20,
-            cpu_percent,
-            network,
+            memory_mib: usual.memory_bytes >> 20,
+            cpu_percent: usual.cpu_percent,
+            threads: usual.threads,
+            disk_mib: usual.disk_bytes >> 20,
+            log_lines_per_second: usual.log_lines_per_second,
+            network: usual.network,
+            require_enforcement: usual.require_enforcement,
             quarantine_failures: Tolerance::default().failures,
         }
     }
@@ -69,6 +81,9 @@ impl DriverSettings {
             ("drivers.calls_at_once", self.calls_at_once as u64, 1, 64),
             ("drivers.memory_mib", self.memory_mib, 64, 1 << 20),
             ("drivers.cpu_percent", u64::from(self.cpu_percent), 1, 6_400),
+            ("drivers.threads", self.threads, 1, 4_096),
+            ("drivers.disk_mib", self.disk_mib, 1, 1 << 20),
+            ("drivers.log_lines_per_second", u64::from(self.log_lines_per_second), 1, 10_000),
         ] {
             if !(least..=most).contains(&value) {
                 return Err(format!("{name} {value}: write {least} to {most}"));
@@ -93,7 +108,11 @@ impl DriverSettings {
         Rations {
             memory_bytes: self.memory_mib << 20,
             cpu_percent: self.cpu_percent,
+            threads: self.threads,
+            disk_bytes: self.disk_mib << 20,
+            log_lines_per_second: self.log_lines_per_second,
             network: self.network.clone(),
+            require_enforcement: self.require_enforcement,
         }
     }
 }

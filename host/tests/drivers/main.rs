@@ -7,6 +7,7 @@ mod abi;
 mod calls;
 mod faults;
 mod files;
+mod hostile;
 mod isolation;
 mod place;
 mod swap;

@@ -48,6 +48,11 @@ impl Log {
         assert!(waited.is_ok(), "no {text:?} in {:?}", self.0.lock().unwrap());
     }
 
+    /// How many lines contain `text`.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|line| line.contains(text)).count()
+    }
+
     pub(crate) fn clear(&self) {
         self.0.lock().unwrap().clear();
     }
@@ -199,8 +204,8 @@ impl Services for Host {
         self.log.0.lock().unwrap().push(format!("{} {target}: {message}", self.name));
     }
 
-    fn storage_get(&self, _: &str) -> Result<Option<Vec<u8>>> {
-        Ok(None)
+    fn storage_get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok((key == "large").then(|| vec![7; adit_plugin_api::Host::MAX_VALUE]))
     }
 
     fn storage_put(&self, _: &str, _: Option<&[u8]>) -> Result<()> {

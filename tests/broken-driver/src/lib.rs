@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
     sync::atomic::{AtomicU64, Ordering},
     thread,
     time::Duration,
@@ -53,6 +55,11 @@ impl Broken {
 impl Miner for Broken {
     fn create(context: Context) -> Result<Self> {
         let fault = context.driver.trim_start_matches("broken-").trim_end_matches('0');
+        if fault == "sandbox" {
+            // Refused, which is what it is about.
+            let mode = fs::Permissions::from_mode(0o755);
+            drop(fs::set_permissions(&context.data_dir, mode));
+        }
         Ok(Self { fault: fault.to_owned(), calls: AtomicU64::new(0) })
     }
 

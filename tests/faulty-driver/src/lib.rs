@@ -18,10 +18,11 @@
 //! Where the fault comes from: an object for a miner takes it from the miner's name, such as
 //! `panic-start`. The object for the driver itself takes it from the file `fault` in its data
 //! folder. A request to `/reach/WHAT` tries something that is not the driver's and answers with what
-//! came of it. A request to `/panic` and a message `panic` ask for that kind in that call alone.
+//! came of it; one to `/try/WHAT` does what only a hostile driver would (`hostile.rs`). A request to `/panic` and a message `panic` ask for that kind in that call alone.
 //! Without a fault it works: it runs the program `sim-miner` with the arguments in `args`.
 
 mod fault;
+mod hostile;
 
 use std::{fs, path::PathBuf, thread};
 
@@ -270,6 +271,11 @@ impl Miner for Faulty {
         if let Some(what) = request.path.strip_prefix("/reach/") {
             let reached = reach(what, &self.data_dir);
             let body = reached.unwrap_or_else(|error| format!("refused: {error}")).into_bytes();
+            return Ok(HttpResponse { status: 200, content_type: "text/plain".to_owned(), body });
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(attempt) = request.path.strip_prefix("/try/") {
+            let body = hostile::attempt(attempt, &self.data_dir).into_bytes();
             return Ok(HttpResponse { status: 200, content_type: "text/plain".to_owned(), body });
         }
         let asked = act(request.path.trim_start_matches('/'));

@@ -16,7 +16,7 @@ use crate::{
 const BUILT_AS: &str = "broken-none000000000000";
 
 /// Every rule that a loaded driver can break.
-const RULES: [&str; 21] = [
+const RULES: [&str; 22] = [
     "no-panic",
     "no-crash",
     "in-time",
@@ -38,6 +38,7 @@ const RULES: [&str; 21] = [
     "install",
     "answers",
     "many-at-once",
+    "sandbox",
 ];
 
 /// A copy of the broken driver that breaks `rule`.

@@ -43,11 +43,15 @@ pub(super) async fn show(common: &Common, id: &str) -> Result<(), Error> {
         ("runs", text(&driver["isolation"])),
         ("pid", process["pid"].as_u64().map(|pid| pid.to_string())),
         ("last end", last_end(&process["lastEnd"])),
-        ("held to", held("memory")),
-        ("", held("cpu")),
-        ("", held("files")),
-        ("", held("network")),
-        ("", held("calls")),
+        ("memory", held("memory")),
+        ("processor", held("cpu")),
+        ("threads", held("threads")),
+        ("files", held("files")),
+        ("disk", held("disk")),
+        ("network", held("network")),
+        ("processes", held("processes")),
+        ("system calls", held("calls")),
+        ("refused calls", refused(&process["refused"])),
         ("file", text(&driver["path"])),
         ("sha256", text(&driver["sha256"])),
         ("loaded", text(&driver["loadedAt"])),
@@ -88,7 +92,17 @@ fn last_end(end: &Value) -> Option<String> {
     Some(format!("{}: {}", end["at"].as_str()?, end["cause"].as_str()?))
 }
 
-/// What the kernel sees to, or why it does not.
+/// The system calls that it made and may not make.
+fn refused(calls: &Value) -> Option<String> {
+    let one = |call: &Value| {
+        let (name, last) = (call["call"].as_str()?, call["lastAt"].as_str()?);
+        Some(format!("{name} ({} times, last {last})", call["count"]))
+    };
+    let calls: Vec<_> = calls.as_array()?.iter().filter_map(one).collect();
+    (!calls.is_empty()).then(|| calls.join(", "))
+}
+
+/// What kernel and host see to, or why they do not.
 fn rule(rule: &Value) -> Option<String> {
     let detail = rule["detail"].as_str()?;
     let not = if rule["enforced"] == true { "" } else { "not: " };

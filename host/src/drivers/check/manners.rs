@@ -124,6 +124,14 @@ impl Suite {
         self.findings.judge(&rules::ANSWERS, notes);
     }
 
+    /// What the sandbox refused so far, whatever it was asked.
+    pub(super) fn stays_in_its_sandbox(&mut self) {
+        let refused = self.driver.runner().map(|runner| runner.refused).unwrap_or_default();
+        let notes =
+            refused.into_iter().map(|it| format!("{} was refused, {} times", it.call, it.count));
+        self.findings.judge(&rules::SANDBOX, notes.collect());
+    }
+
     pub(super) async fn serves_many_at_once(&mut self, instance: &Instance) {
         let Some(replies) = self.recorded() else {
             self.findings.skip(&rules::MANY, "there is no golden case with replies to ask with");

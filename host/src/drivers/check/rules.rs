@@ -77,6 +77,9 @@ rules! {
         "answer Error::unsupported or a status of 400 to 499";
     MANY "many-at-once" "it serves several threads at once with the same answers"
         "keep nothing between calls that another thread's call could disturb";
+    SANDBOX "sandbox" "it makes no system call that a driver may not make"
+        "a driver changes no modes, owners or times of files, starts no programs and maps no shared \
+         memory. std::fs::copy and set_permissions change modes: read and write the file instead";
 }
 
 /// What was found about a rule.

@@ -28,7 +28,7 @@ use crate::drivers::{
     load,
     runner::{
         LoadOrder,
-        confine::confine,
+        confine::{close_inherited, confine, handover, seal},
         frame::{self, Frame, Kind},
     },
 };
@@ -49,6 +49,7 @@ pub fn main() -> ExitCode {
 }
 
 fn begin() -> io::Result<()> {
+    close_inherited()?;
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     // Drivers that read from stdin must not get the host's frames.
     let nothing = std::fs::File::open("/dev/null")?;
@@ -62,8 +63,13 @@ fn begin() -> io::Result<()> {
     let Some(first) = read(&mut reader)? else { return Ok(()) };
     let order = first.parts.first().and_then(|part| serde_json::from_slice(part).ok());
     let order: LoadOrder = order.ok_or_else(|| frame::broken("no order to load"))?;
-    let confinement = confine(&order);
-    let loaded = load::map(&order.library).map_err(|error| Error::failed(error.to_string()));
+    let (mut confinement, listener) = confine(&order);
+    handover::send(reader.get_ref(), listener)?;
+    seal(&order, &mut confinement);
+    let loaded = confinement
+        .require(&order)
+        .map_err(Error::failed)
+        .and_then(|()| load::map(&order.library).map_err(|error| Error::failed(error.to_string())));
     let told = serde_json::to_vec(&confinement).map_err(io::Error::other)?;
     link.send(&first.answer(loaded.as_ref().map(|_| vec![told]).map_err(Clone::clone)))?;
     let Ok(module) = loaded else { return Ok(()) };

@@ -24,12 +24,17 @@ use crate::drivers::{
     runner::{
         frame::{self, Frame, Kind},
         process::End,
-        serve,
+        serve::{self, LogBudget},
     },
 };
 
 /// Questions of a driver to the host that may be under way at once.
 const MOST_SERVICES: usize = 32;
+/// Answers to a driver that may wait until it reads them, in bytes. Far more than a driver that reads
+/// ever leaves; one that asks and does not read would fill the host's memory.
+const MOST_UNREAD: usize = 16 << 20;
+/// How long reading rests after many log lines in a row were dropped.
+const DROP_PAUSE: Duration = Duration::from_millis(2);
 
 /// A runner that lives, or did.
 pub(super) struct Conn {
@@ -42,6 +47,8 @@ pub(super) struct Conn {
     caller: Caller,
     /// Which objects were made here.
     made: Mutex<HashMap<u32, Arc<OnceCell<()>>>>,
+    /// How many log lines it may still write. Locked for moments only.
+    logs: Mutex<LogBudget>,
 }
 
 #[derive(Default)]
@@ -52,6 +59,9 @@ struct State {
     next: u64,
     /// What could not be written yet.
     out: Vec<u8>,
+    /// How much of it, at most, is answers to the driver's questions. The driver decides how many of
+    /// those there are, unlike the host's own questions, which are few and have deadlines.
+    unread: usize,
     services: HashMap<u32, Arc<dyn Services>>,
 }
 
@@ -87,7 +97,11 @@ pub(super) struct Put {
 impl Conn {
     /// Takes over the host's end of a socket. Ends when the runner does or `end` is called; the
     /// returned receiver tells what it should end for.
-    pub(super) fn new(socket: UnixStream, caller: Caller) -> (Arc<Self>, OwnedReadHalf) {
+    pub(super) fn new(
+        socket: UnixStream,
+        caller: Caller,
+        log_lines_per_second: u32,
+    ) -> (Arc<Self>, OwnedReadHalf) {
         let (read, write) = socket.into_split();
         let conn = Arc::new(Self {
             write,
@@ -96,6 +110,7 @@ impl Conn {
             wish: watch::Sender::new(None),
             caller,
             made: Mutex::default(),
+            logs: Mutex::new(LogBudget::new(log_lines_per_second)),
         });
         (conn, read)
     }
@@ -204,6 +219,10 @@ impl Conn {
 
     /// Writes as much as can be written now; the rest is written by [`flush`](Self::flush).
     fn send(&self, state: &mut State, frame: &Frame) {
+        if self.wish.borrow().is_some() {
+            // It is about to end and may never read again.
+            return;
+        }
         let bytes = frame.encode(frame::MOST_FROM_HOST);
         let mut written = 0;
         if state.out.is_empty() {
@@ -230,7 +249,10 @@ impl Conn {
                         break;
                     }
                     match self.write.try_write(&state.out) {
-                        Ok(written) => drop(state.out.drain(..written)),
+                        Ok(written) => {
+                            state.out.drain(..written);
+                            state.unread = state.unread.min(state.out.len());
+                        }
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         Err(error) => return Err(error),
                     }
@@ -253,11 +275,16 @@ impl Conn {
             };
             let mut body = vec![0; frame::length(length, frame::MOST_FROM_RUNNER)?];
             read.read_exact(&mut body).await?;
-            self.take(Frame::decode(&body)?, &services)?;
+            if !self.take(Frame::decode(&body)?, &services)? {
+                // The driver writes more log lines than anybody wants. Reading slows down, so that
+                // dropping them costs the driver its time and not the host.
+                sleep(DROP_PAUSE).await;
+            }
         }
     }
 
-    fn take(self: &Arc<Self>, frame: Frame, most: &Arc<Semaphore>) -> io::Result<()> {
+    /// Handles a frame. `false` when many log lines have been dropped in a row.
+    fn take(self: &Arc<Self>, frame: Frame, most: &Arc<Semaphore>) -> io::Result<bool> {
         match (frame.kind, frame.code) {
             (Kind::Answer | Kind::Failure, _) => {
                 let waiting = self.state().waiting.remove(&frame.id);
@@ -268,7 +295,8 @@ impl Conn {
             (Kind::Note, frame::LOG) => {
                 let services = self.state().services.get(&frame.object).cloned();
                 if let Some(services) = services {
-                    serve::log(&*services, &frame);
+                    let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+                    return Ok(logs.log(Instant::now(), &*services, &frame));
                 }
             }
             (Kind::Note, frame::DROP) => drop(self.state().services.remove(&frame.object)),
@@ -291,7 +319,7 @@ impl Conn {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn answer(
@@ -311,7 +339,19 @@ impl Conn {
     }
 
     fn reply(&self, question: &Frame, result: Result<Parts, Error>) {
-        self.send(&mut self.state(), &question.answer(result));
+        let mut state = self.state();
+        let before = state.out.len();
+        self.send(&mut state, &question.answer(result));
+        state.unread += state.out.len() - before;
+        if state.unread > MOST_UNREAD {
+            // Nothing of it is of use to anybody any more.
+            (state.out, state.unread) = (Vec::new(), 0);
+            drop(state);
+            self.end(End::Kill(format!(
+                "it asked the host and left more than {} MiB of answers unread",
+                MOST_UNREAD >> 20
+            )));
+        }
     }
 
     /// Watches a question that nobody waits for any more.

@@ -8,17 +8,21 @@ use std::{
 };
 
 use tokio::{
-    io::AsyncReadExt,
-    net::UnixStream,
+    io::{AsyncReadExt, Interest},
+    net::{UnixStream, unix::OwnedReadHalf},
     process::{Child, ChildStderr},
+    task::JoinSet,
     time::timeout,
 };
 
 use crate::drivers::{
     call::Caller,
-    runner::{Spawner, conn::Conn},
+    runner::{LoadOrder, Spawner, confine::handover, conn::Conn, refused::Refusals, usage},
     text::one_line,
 };
+
+#[cfg(target_os = "linux")]
+use crate::drivers::runner::supervise::Supervisor;
 
 /// How long a runner may take to end by itself, and what it said last to arrive.
 const GRACE: Duration = Duration::from_secs(1);
@@ -36,13 +40,27 @@ pub(super) enum End {
     Kill(String),
 }
 
+/// Threads of a runner, besides those that answer calls: the first one, and some that drop objects.
+const OWN_THREADS: usize = 8;
+/// The least time between two pieces of what a runner prints.
+const PRINTING: Duration = Duration::from_millis(2);
+
+/// What it takes to start a runner.
+pub(super) struct Starting<'a> {
+    pub(super) spawn: &'a Spawner,
+    pub(super) caller: Caller,
+    pub(super) driver: &'a str,
+    pub(super) order: &'a LoadOrder,
+    pub(super) log_lines_per_second: u32,
+    pub(super) refusals: Refusals,
+}
+
 /// Starts a runner. `told` learns how it ended, `None` if that was wanted.
 pub(super) async fn start(
-    spawn: &Spawner,
-    caller: Caller,
-    name: &str,
+    starting: Starting<'_>,
     told: impl FnOnce(Option<String>) + Send + 'static,
 ) -> Result<(Arc<Conn>, Option<u32>), String> {
+    let Starting { spawn, caller, driver, order, log_lines_per_second, refusals } = starting;
     let cannot = |error: std::io::Error| format!("cannot start the driver's process: {error}");
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(cannot)?;
     ours.set_nonblocking(true).map_err(cannot)?;
@@ -55,13 +73,55 @@ pub(super) async fn start(
     });
     let child = spawning.await.map_err(|error| cannot(error.into()))?.map_err(cannot)?;
     let pid = child.id();
-    let (conn, read) = Conn::new(socket, caller);
-    let reader = {
-        let conn = Arc::clone(&conn);
-        async move { conn.read(read).await }
+    let (conn, read) = Conn::new(socket, caller, log_lines_per_second);
+    let watched = Watched {
+        driver: driver.to_owned(),
+        pid: pid.unwrap_or_default(),
+        // A call that was given up may still be under way in a thread of the runner.
+        threads: order.bounds.threads + (order.threads + OWN_THREADS) as u64,
+        order: order.clone(),
+        refusals,
     };
-    tokio::spawn(attend(child, Arc::clone(&conn), reader, name.to_owned(), told));
+    let reader = read_and_watch(Arc::clone(&conn), read, watched);
+    tokio::spawn(attend(child, Arc::clone(&conn), reader, driver.to_owned(), told));
     Ok((conn, pid))
+}
+
+/// A process that is looked after.
+struct Watched {
+    driver: String,
+    pid: u32,
+    threads: u64,
+    order: LoadOrder,
+    refusals: Refusals,
+}
+
+/// Reads what the runner sends. As long as that lasts, its use of the machine is measured and its
+/// refused calls are answered.
+async fn read_and_watch(
+    conn: Arc<Conn>,
+    read: OwnedReadHalf,
+    watched: Watched,
+) -> std::io::Result<()> {
+    let Watched { driver, pid, threads, order, refusals } = watched;
+    // Aborted when this returns.
+    let mut watching = JoinSet::new();
+    let folder = order.data_dir.clone();
+    watching.spawn(usage::watch((pid, threads), order.bounds, folder, Arc::clone(&conn)));
+    let socket: &UnixStream = read.as_ref();
+    let listener = socket.async_io(Interest::READABLE, || handover::receive(socket)).await?;
+    #[cfg(target_os = "linux")]
+    if let Some(listener) = listener {
+        let supervisor = Supervisor { driver, pid, threads, refusals };
+        watching.spawn(async move {
+            if let Err(error) = supervisor.run(listener).await {
+                tracing::warn!(pid, %error, "cannot answer a driver's refused calls any more");
+            }
+        });
+    }
+    #[cfg(not(target_os = "linux"))]
+    drop((driver, refusals, listener));
+    conn.read(read).await
 }
 
 /// Stays with the process until it is gone.
@@ -141,10 +201,14 @@ async fn listen(mut stderr: ChildStderr, words: Arc<Mutex<Vec<u8>>>, driver: Str
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
         let new = buffer.get(..read).unwrap_or_default();
         tracing::debug!(driver, "{}", one_line(&String::from_utf8_lossy(new)));
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.extend(new);
-        let excess = words.len().saturating_sub(LAST_WORDS);
-        words.drain(..excess);
+        {
+            let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+            words.extend(new);
+            let excess = words.len().saturating_sub(LAST_WORDS);
+            words.drain(..excess);
+        }
+        // Who prints without end waits for the host, and not the other way round.
+        tokio::time::sleep(PRINTING).await;
     }
 }
 
@@ -173,6 +237,7 @@ fn name_of(signal: i32) -> &'static str {
         11 => " (SIGSEGV)",
         15 => " (SIGTERM)",
         24 => " (SIGXCPU: it used more than its share of the processor)",
+        25 => " (SIGXFSZ: it wrote a file larger than it may)",
         31 => " (SIGSYS)",
         _ => "",
     }

@@ -1,11 +1,11 @@
 //! The limits of this system's processes, Landlock for files and TCP, seccomp for system calls.
 
-use std::{collections::BTreeMap, path::Path, thread, time::Duration};
+use std::{io, os::fd::OwnedFd, path::Path};
 
 use crate::drivers::{
     runner::{
         LoadOrder,
-        confine::{Confinement, Rule},
+        confine::{Confinement, Rule, calls, sys},
     },
     text::chain,
 };
@@ -13,20 +13,23 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, RestrictionStatus, Ruleset,
     RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
-use linux_raw_sys::general as nr;
 use rustix::{
     process::{Resource, Rlimit, setrlimit},
-    time::{ClockId, clock_gettime},
-};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule,
+    thread::{
+        CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities,
+        set_no_new_privs,
+    },
 };
 
-/// How long a driver's share of a processor is counted.
-const WINDOW: Duration = Duration::from_secs(60);
 /// Files that a driver may have open.
 const MOST_FILES: u64 = 256;
+/// The stack of the main thread, in bytes. Stacks that grow are not counted as memory.
+const STACK: u64 = 8 << 20;
+/// How much more than its memory a driver may reserve: a bound on the tables that the kernel keeps
+/// for what is reserved, which are not counted either (1/512 of it).
+const RESERVED: u64 = 4;
+/// What a runner maps whatever the driver does, in bytes.
+const MAPPED: u64 = 4 << 30;
 /// The newest generation of Landlock whose rights are known here.
 const LANDLOCK: ABI = ABI::V6;
 
@@ -42,45 +45,81 @@ const READABLE: [&str; 9] = [
     "/proc/cpuinfo",
     "/proc/meminfo",
 ];
+/// What it takes to find a host by its name and to verify its certificate.
+const OF_NETWORK: [&str; 8] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+];
 const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
 
-/// Confines this process and all threads that it starts later.
-pub(crate) fn confine(order: &LoadOrder) -> Confinement {
+/// Confines this process and all threads that it starts later. Returns the descriptor at which the
+/// host answers calls that are refused.
+pub(crate) fn confine(order: &LoadOrder) -> (Confinement, Option<OwnedFd>) {
     // Killed before the host and the miners when the machine runs out of memory. Not always allowed.
     std::fs::write("/proc/self/oom_score_adj", "600").ok();
-    hard_limit(Resource::Core, 0).ok();
-    hard_limit(Resource::Nofile, MOST_FILES).ok();
-    let memory = limit_memory(order.memory_bytes);
+    let limited = limit(order);
     let landlock = restrict_files(order);
-    let calls = restrict_calls(order.network);
-    let files = match &landlock {
-        Ok(status) if status.ruleset == RulesetStatus::NotEnforced => {
-            Rule::new(false, "this kernel has no Landlock, or it is switched off")
+    let privileges = drop_privileges();
+    // Last, because most of the calls above are not on the list.
+    let filtered = restrict_calls(order.network);
+    let (calls, listener) = match filtered {
+        Ok(listener) => {
+            (privileges.map_err(|error| format!("privileges are kept: {error}")), listener)
         }
-        Ok(status) => Rule::new(
-            true,
-            format!(
-                "reads system libraries and /sys, writes to its own folder only{}",
-                if status.ruleset == RulesetStatus::PartiallyEnforced {
-                    "; this kernel's Landlock is older and leaves some actions open"
-                } else {
-                    ""
-                }
-            ),
+        Err(error) => (Err(error), None),
+    };
+    let needs_calls = |detail: String| match &calls {
+        Ok(()) => Rule::new(true, detail),
+        Err(error) => Rule::new(false, error.clone()),
+    };
+    let memory = match &limited {
+        Ok(()) => needs_calls(format!("{} MiB, none of it shared", order.memory_bytes >> 20)),
+        Err(error) => Rule::new(false, format!("the limit cannot be set: {error}")),
+    };
+    let network = if order.network {
+        Rule::new(false, "allowed by the settings (drivers.network): TCP and UDP")
+    } else {
+        needs_calls("none".to_owned())
+    };
+    let threads = order.bounds.threads;
+    let grants = if listener.is_some() { "granted one by one by the host" } else { BY_HOST };
+    let confinement = Confinement {
+        memory,
+        cpu: Rule::new(true, order.bounds.cpu()),
+        threads: Rule::new(true, format!("{threads}, {grants}")),
+        files: files(&landlock, calls.is_ok()),
+        disk: match limited {
+            Ok(()) => Rule::new(true, format!("{}, {BY_HOST}", order.bounds.disk())),
+            Err(_) => Rule::new(false, "the limit of a file's size cannot be set"),
+        },
+        network,
+        processes: needs_calls(
+            "none: no signals to others, nor their limits, priorities and memory".to_owned(),
         ),
-        Err(error) => Rule::new(false, format!("Landlock failed: {}", chain(error))),
+        calls: needs_calls(format!(
+            "an allow-list; {}",
+            if listener.is_some() {
+                "what is refused is reported"
+            } else {
+                "what is refused cannot be reported here"
+            }
+        )),
     };
-    let network = match (order.network, &calls) {
-        (true, _) => Rule::new(false, "allowed by the settings (drivers.network)"),
-        (false, Ok(())) => Rule::new(true, "none"),
-        (false, Err(error)) => Rule::new(false, error.clone()),
-    };
-    let calls = match calls {
-        Ok(()) => Rule::new(true, "no programs, no processes, no tracing, no mounting"),
-        Err(error) => Rule::new(false, error),
-    };
-    let cpu = limit_cpu(order.cpu_percent);
-    Confinement { memory, cpu, files, network, calls }
+    (confinement, listener)
+}
+
+/// How the host sees to what the kernel does not count for a single process.
+const BY_HOST: &str = "checked each second by the host";
+
+/// What only a runner needs, and no driver.
+pub(crate) fn seal(order: &LoadOrder) -> io::Result<()> {
+    sys::install(&calls::sealed(order.network).map_err(io::Error::other)?)
 }
 
 /// Whether the first generation of Landlock is there. A ruleset that is only made binds nobody.
@@ -90,41 +129,48 @@ pub(crate) fn has_landlock() -> bool {
     made.is_ok()
 }
 
-fn hard_limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
-    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+fn files(landlock: &Result<RestrictionStatus, RulesetError>, has_calls: bool) -> Rule {
+    match landlock {
+        Ok(status) if status.ruleset == RulesetStatus::NotEnforced => {
+            Rule::new(false, "this kernel has no Landlock, or it is switched off")
+        }
+        // The list of calls covers what older generations leave open: truncating files without the
+        // right to write, commands to devices, signals.
+        Ok(status) if status.ruleset == RulesetStatus::PartiallyEnforced && !has_calls => {
+            Rule::new(false, "this kernel's Landlock is older and leaves some actions open")
+        }
+        Ok(_) => Rule::new(
+            true,
+            "reads system libraries and /sys, writes to its own folder only, changes no modes, \
+             owners or times",
+        ),
+        Err(error) => Rule::new(false, format!("Landlock failed: {}", chain(error))),
+    }
 }
 
-fn limit_memory(bytes: u64) -> Rule {
+fn limit(order: &LoadOrder) -> rustix::io::Result<()> {
+    let hard =
+        |resource, most| setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    hard(Resource::Core, 0)?;
+    hard(Resource::Nofile, MOST_FILES)?;
+    hard(Resource::Memlock, 0)?;
+    hard(Resource::Fsize, order.bounds.file_bytes())?;
+    // A lower limit than the one it was started with is kept.
+    let stack = rustix::process::getrlimit(Resource::Stack).maximum.unwrap_or(STACK);
+    hard(Resource::Stack, stack.min(STACK))?;
     // Of all that can be limited per process this is nearest to memory in use: what is only
     // reserved does not count.
-    match hard_limit(Resource::Data, bytes) {
-        Ok(()) => Rule::new(true, format!("{} MiB", bytes >> 20)),
-        Err(error) => Rule::new(false, format!("the limit cannot be set: {error}")),
-    }
+    hard(Resource::Data, order.memory_bytes)?;
+    hard(Resource::As, order.memory_bytes.saturating_mul(RESERVED).saturating_add(MAPPED))
 }
 
-/// The kernel counts processor time from the start of a process. So the limit moves: at the begin of
-/// each window it is set to what was used and the share of the window.
-fn limit_cpu(percent: u32) -> Rule {
-    let share = (WINDOW.as_secs() * u64::from(percent)).div_ceil(100).max(1);
-    let renew = move || {
-        let used = u64::try_from(clock_gettime(ClockId::ProcessCPUTime).tv_sec).unwrap_or_default();
-        setrlimit(Resource::Cpu, Rlimit { current: Some(used + 1 + share), maximum: None })
-    };
-    let first = renew();
-    let renewing = move || {
-        while renew().is_ok() {
-            thread::sleep(WINDOW);
-        }
-    };
-    let thread = thread::Builder::new().name("cpu-limit".to_owned()).spawn(renewing);
-    match (first, thread) {
-        (Ok(()), Ok(_)) => {
-            Rule::new(true, format!("{share} s of each {} s of one core", WINDOW.as_secs()))
-        }
-        (Err(error), _) => Rule::new(false, format!("the limit cannot be set: {error}")),
-        (_, Err(error)) => Rule::new(false, format!("no thread to renew the limit: {error}")),
-    }
+/// Root without privileges is a user like others, who owns root's files.
+fn drop_privileges() -> rustix::io::Result<()> {
+    set_no_new_privs(true)?;
+    // The bounding set matters for programs only, and none is started.
+    clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
 }
 
 fn restrict_files(order: &LoadOrder) -> Result<RestrictionStatus, RulesetError> {
@@ -137,76 +183,45 @@ fn restrict_files(order: &LoadOrder) -> Result<RestrictionStatus, RulesetError> 
     }
     let own: [&Path; 1] = [&order.data_dir];
     let library: [&Path; 1] = [&order.library];
+    let of_network = OF_NETWORK.iter().filter(|_| order.network);
+    let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
+    // Files and folders, nothing that leads elsewhere: no devices, sockets, pipes or links.
+    let in_own = read
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::MakeDir
+        | AccessFs::RemoveFile
+        | AccessFs::RemoveDir
+        | AccessFs::Refer;
     rules
         .create()?
         .add_rules(path_beneath_rules(READABLE, read))?
+        .add_rules(path_beneath_rules(of_network, read))?
         .add_rules(path_beneath_rules(library, read))?
-        .add_rules(path_beneath_rules(DEVICES, AccessFs::ReadFile | AccessFs::WriteFile))?
-        .add_rules(path_beneath_rules(own, all & !AccessFs::Execute & !AccessFs::MakeBlock))?
+        .add_rules(path_beneath_rules(DEVICES, device))?
+        .add_rules(path_beneath_rules(own, in_own & !AccessFs::Execute))?
         .restrict_self()
 }
 
-/// System calls that no driver needs.
-const REFUSED: [u32; 27] = [
-    nr::__NR_execve,
-    nr::__NR_execveat,
-    nr::__NR_ptrace,
-    nr::__NR_process_vm_readv,
-    nr::__NR_process_vm_writev,
-    nr::__NR_pidfd_getfd,
-    nr::__NR_kcmp,
-    nr::__NR_mount,
-    nr::__NR_umount2,
-    nr::__NR_pivot_root,
-    nr::__NR_chroot,
-    nr::__NR_setns,
-    nr::__NR_unshare,
-    nr::__NR_bpf,
-    nr::__NR_perf_event_open,
-    nr::__NR_keyctl,
-    nr::__NR_add_key,
-    nr::__NR_request_key,
-    nr::__NR_userfaultfd,
-    nr::__NR_io_uring_setup,
-    nr::__NR_init_module,
-    nr::__NR_finit_module,
-    nr::__NR_delete_module,
-    nr::__NR_kexec_load,
-    nr::__NR_swapon,
-    nr::__NR_reboot,
-    nr::__NR_acct,
-];
-
-fn restrict_calls(network: bool) -> Result<(), String> {
-    let failed = |error: &dyn std::error::Error| format!("seccomp failed: {}", chain(error));
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
-        REFUSED.into_iter().map(|call| (i64::from(call), Vec::new())).collect();
-    // Threads are made by clone as well.
-    let thread = u64::from(nr::CLONE_THREAD);
-    let no_thread =
-        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0)
-            .and_then(|condition| SeccompRule::new(vec![condition]))
-            .map_err(|error| failed(&error))?;
-    refused.insert(i64::from(nr::__NR_clone), vec![no_thread]);
-    #[cfg(target_arch = "x86_64")]
-    for call in [nr::__NR_fork, nr::__NR_vfork] {
-        refused.insert(i64::from(call), Vec::new());
-    }
-    if !network {
-        // Also not those that lead to services of this machine.
-        refused.insert(i64::from(nr::__NR_socket), Vec::new());
-    }
-    // The arguments of its successor cannot be looked into; without it clone is used.
-    let missing = BTreeMap::from([(i64::from(nr::__NR_clone3), Vec::new())]);
-    for (calls, errno) in [(missing, rustix::io::Errno::NOSYS), (refused, rustix::io::Errno::PERM)]
+fn restrict_calls(network: bool) -> Result<Option<OwnedFd>, String> {
+    let failed = |error: io::Error| format!("seccomp failed: {error}");
+    sys::install(&calls::missing()?).map_err(failed)?;
+    if can_continue()
+        && let Ok(listener) = sys::install_with_listener(&calls::allowed(network, true)?)
     {
-        let errno = u32::try_from(errno.raw_os_error()).unwrap_or(1);
-        let arch = std::env::consts::ARCH.try_into().map_err(|error| failed(&error))?;
-        let action = SeccompAction::Errno(errno);
-        let filter = SeccompFilter::new(calls, SeccompAction::Allow, action, arch);
-        let program: BpfProgram =
-            filter.and_then(TryInto::try_into).map_err(|error| failed(&error))?;
-        seccompiler::apply_filter(&program).map_err(|error| failed(&error))?;
+        return Ok(Some(listener));
     }
-    Ok(())
+    // One container may have one listener, and this may be in one.
+    sys::install(&calls::allowed(network, false)?).map_err(failed)?;
+    Ok(None)
+}
+
+/// Whether the host may have the kernel make a call that was handed over: since Linux 5.5.
+fn can_continue() -> bool {
+    let system = rustix::system::uname();
+    let release = system.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|it: char| !it.is_ascii_digit()).map(str::parse::<u32>);
+    let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
+    (next(), next()) >= (5, 5)
 }
