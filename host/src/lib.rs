@@ -8,6 +8,7 @@ pub mod api;
 pub mod app;
 pub mod cli;
 pub mod drivers;
+pub mod files;
 pub mod keepers;
 pub mod miners;
 pub mod model;

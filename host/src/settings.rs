@@ -26,7 +26,7 @@ use serde::Deserialize;
 pub use watchdog::WatchdogSettings;
 pub use webhooks::WebhookSettings;
 
-use crate::{model::name::DriverId, releases::Sources};
+use crate::{files, model::name::DriverId, releases::Sources};
 
 pub use node::NodeSettings;
 
@@ -163,7 +163,7 @@ impl Settings {
     pub fn read(path: Option<&Path>) -> Result<Self, Error> {
         let standard = config_home().join("adit/adit.toml");
         let (path, named) = path.map_or((standard.as_path(), false), |path| (path, true));
-        let text = match std::fs::read_to_string(path) {
+        let text = match files::read_to_string(path) {
             Ok(text) => text,
             Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Self::default());

@@ -13,7 +13,7 @@ const MAX_MAP_LINES: usize = 200;
 
 /// Modules of `host/src`, lowest layer first. A module imports only from layers below its own.
 const LAYERS: &[&[&str]] = &[
-    &["model"],
+    &["files", "model"],
     &["drivers", "keepers", "releases", "store"],
     &["miners"],
     &["node"],

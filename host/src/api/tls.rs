@@ -16,6 +16,8 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use crate::files;
+
 /// How often the files may be looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// What everybody may read, write or enter.
@@ -136,7 +138,7 @@ fn read(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
 }
 
 fn load(what: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Read { what, path: path.to_owned(), source })
+    files::read(path).map_err(|source| TlsError::Read { what, path: path.to_owned(), source })
 }
 
 fn no_pem(what: &'static str, path: &Path, error: &pem::Error) -> TlsError {

@@ -1,8 +1,8 @@
 //! Files that the operator hands in; `-` is standard input.
 
-use std::{fs, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
-use crate::cli::Error;
+use crate::{cli::Error, files};
 
 /// The text of `path`, without the byte order mark that some editors put first: JSON has none.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
@@ -10,7 +10,7 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map(|_| text)
     } else {
-        fs::read_to_string(path)
+        files::read_to_string(path)
     };
     let text =
         read.map_err(|error| Error::message(format!("cannot read {}: {error}", path.display())))?;

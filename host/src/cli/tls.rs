@@ -9,15 +9,17 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 
-use crate::cli::Error;
+use crate::{cli::Error, files};
 
 /// Settings for a host whose certificate is the first one in the file `certificate`, whatever name
 /// it is called by.
 pub(super) fn knowing(certificate: &Path) -> Result<ClientConfig, Error> {
     let shown = certificate.display();
-    let known = CertificateDer::from_pem_file(certificate).map_err(|error| {
-        Error::message(format!("cannot read the certificate of the host, {shown}: {error}"))
-    })?;
+    let wrong = |reason: String| {
+        Error::message(format!("cannot read the certificate of the host, {shown}: {reason}"))
+    };
+    let text = files::read(certificate).map_err(|error| wrong(error.to_string()))?;
+    let known = CertificateDer::from_pem_slice(&text).map_err(|error| wrong(error.to_string()))?;
     let provider = Arc::new(ring::default_provider());
     let verifier = Known { certificate: known, provider: Arc::clone(&provider) };
     let config = begin(provider)?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));

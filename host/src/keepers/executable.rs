@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::files;
+
 /// How long to wait for others to let go of a file that they hold open for writing.
 const BUSY_FOR: Duration = Duration::from_secs(5);
 /// Pause between two attempts.
@@ -29,7 +31,7 @@ const PT_INTERP: u64 = 3;
 /// # Errors
 /// What is wrong with it, for the operator.
 pub(crate) fn check(program: &Path) -> io::Result<()> {
-    match File::open(program) {
+    match files::open(program) {
         Ok(file) if file.metadata()?.permissions().mode() & 0o111 == 0 => {
             Err(io::ErrorKind::PermissionDenied.into())
         }

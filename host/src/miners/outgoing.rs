@@ -1,7 +1,7 @@
 //! Requests to addresses that the operator chose: one attempt each, with a limit of time. Redirects
 //! are not followed: what is sent goes where the operator said and nowhere else.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{io, path::Path, sync::OnceLock, time::Duration};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, StatusCode, body::Bytes, header};
@@ -10,6 +10,8 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+
+use crate::{files, releases::blocking};
 
 /// Longest pause between two attempts, whatever the other side says.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -21,6 +23,12 @@ type Web = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 /// What sends requests. Made at first use: reading the machine's certificates takes time and memory.
 #[derive(Default)]
 pub(super) struct Outgoing(OnceLock<Result<Web, String>>);
+
+/// Reads a secret from a file that the settings name.
+pub(super) async fn read_secret(path: &Path) -> io::Result<String> {
+    let path = path.to_owned();
+    blocking(move || files::read_to_string(&path)).await
+}
 
 /// How an attempt ended.
 #[derive(Debug, PartialEq, Eq)]

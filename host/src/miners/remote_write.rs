@@ -21,7 +21,7 @@ use tokio::{sync::Notify, time::MissedTickBehavior};
 
 use crate::miners::{
     Miners,
-    outgoing::{Outgoing, Sent, pause},
+    outgoing::{Outgoing, Sent, pause, read_secret},
     remote_write::{queue::Queue, wire::Packed},
 };
 
@@ -208,7 +208,7 @@ impl Miners {
 async fn send(web: &Outgoing, settings: &RemoteWriteSettings, request: &Packed) -> Sent {
     let token = match &settings.bearer_token_file {
         None => None,
-        Some(path) => match tokio::fs::read_to_string(path).await {
+        Some(path) => match read_secret(path).await {
             Ok(token) => Some(token.trim().to_owned()),
             Err(error) => {
                 return Sent::failed(format!("cannot read {}: {error}", path.display()));

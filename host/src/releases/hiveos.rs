@@ -17,7 +17,10 @@ use flate2::{Compression, write::GzEncoder};
 pub use port::ApiPort;
 use tar::{Builder, EntryType, Header};
 
-use crate::releases::{Limits, download::hash_file, unpack::unpack};
+use crate::{
+    files as regular,
+    releases::{Limits, download::hash_file, unpack::unpack},
+};
 
 /// What a package must have.
 const SCRIPTS: [&str; 3] = [MANIFEST, "h-run.sh", "h-stats.sh"];
@@ -81,6 +84,8 @@ impl Package {
         let text = fs::read_to_string(&manifest)
             .map_err(|error| wrong(format!("cannot read {MANIFEST}: {error}")))?;
         let values = assignments(&text);
+            // Before it is unpacked, which opens it: a pipe would never end.
+            regular::open(path).map_err(|error| wrong(error.to_string()))?;
         let value = |name: &str| match values.get(name) {
             Some(Ok(value)) if is_plain(value) => Ok(value.clone()),
             Some(Ok(value)) => Err(wrong(format!(

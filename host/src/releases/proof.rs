@@ -6,12 +6,15 @@ use std::{fmt, path::Path};
 use adit_plugin_api::Proof;
 use serde::{Deserialize, Serialize};
 
-use crate::releases::{
-    error::Error,
-    service::{Release, Sources},
-    shelf::Trust,
-    signature,
-    web::Web,
+use crate::{
+    files,
+    releases::{
+        error::Error,
+        service::{Release, Sources},
+        shelf::Trust,
+        signature,
+        web::Web,
+    },
 };
 
 /// Largest list of sums, in bytes.
@@ -146,8 +149,7 @@ pub(crate) fn of_file(
     };
     let beside = |name: &str, limit: u64| {
         let path = path.with_file_name(Path::new(name).file_name()?);
-        let small = std::fs::metadata(&path).is_ok_and(|it| it.is_file() && it.len() <= limit);
-        small.then(|| std::fs::read(&path).ok()).flatten()
+        files::read(&path).ok().filter(|it| it.len() as u64 <= limit)
     };
     let name = fill(sums);
     let key = || match (&proof.key, &proof.key_url) {

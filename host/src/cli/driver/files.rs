@@ -16,6 +16,7 @@ use crate::{
         show,
     },
     drivers::{definition::is_definition, inspect::inspect, trust::Owner},
+    files,
     model::name::DriverId,
 };
 
@@ -97,7 +98,7 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
 
 /// A name that begins with a dot is no driver for the host yet.
 fn copy(file: &Path, part: &Path) -> Result<(), Error> {
-    let mut source = fs::File::open(file).map_err(|error| failed("read", file, &error))?;
+    let mut source = files::open(file).map_err(|error| failed("read", file, &error))?;
     let cannot = |error: io::Error| failed("write", part, &error);
     if let Some(folder) = part.parent() {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);

@@ -34,6 +34,7 @@ use crate::{
         handle::Instance,
         search::cause,
     },
+    files,
     model::sightings::Sightings,
 };
 
@@ -141,7 +142,7 @@ fn body(file: &Path) -> Result<Vec<u8>, String> {
     if size > LARGEST {
         return Err(format!("{size} bytes are too many"));
     }
-    fs::read(file).map_err(|error| cause(&error))
+    files::read(file).map_err(|error| cause(&error))
 }
 
 impl Suite {

@@ -9,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::miners::{
-    outgoing::{Outgoing, Sent, pause},
+    outgoing::{Outgoing, Sent, pause, read_secret},
     webhooks::{Hook, SecretPlace, queue::Waiting, sign::Key},
 };
 
@@ -102,7 +102,7 @@ impl Hook {
             Some(SecretPlace::Here(secret)) => secret.key().map(Some),
             Some(SecretPlace::File(path)) => {
                 let wrong = |why: String| format!("{}: {why}", path.display());
-                let text = tokio::fs::read_to_string(path).await;
+                let text = read_secret(path).await;
                 let text = text.map_err(|error| wrong(error.to_string()))?;
                 let secret = crate::miners::WebhookSecret::from(text);
                 secret.key().map(Some).map_err(wrong)
