@@ -13,6 +13,7 @@
 //! ```
 
 mod binary;
+mod confine;
 pub mod descriptors;
 pub mod error;
 mod executable;

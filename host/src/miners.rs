@@ -5,6 +5,7 @@
 mod collector;
 mod command;
 mod device;
+mod directories;
 mod doctor;
 mod error;
 mod events;
@@ -197,6 +198,7 @@ impl Miners {
         miners.0.tasks.spawn(miners.clone().watch());
         miners.0.tasks.spawn(miners.clone().push());
         miners.0.tasks.spawn(miners.clone().tick());
+        miners.0.tasks.spawn(miners.clone().watch_directories());
         miners.0.tasks.spawn(miners.clone().autostart());
         Ok(miners)
     }

@@ -127,6 +127,11 @@ pub struct ProcessPlan {
     pub env: BTreeMap<String, String>,
     /// Files to write before the start, below [`Launch::run_dir`], mode 0600.
     pub files: Vec<PlanFile>,
+    /// Whether the program may write nowhere but below [`Launch::run_dir`] and
+    /// [`Launch::data_dir`], where the kernel can enforce it. It finds `ADIT_CONFINED=1` in its
+    /// environment if so, and `0` if not. A host from before this field ignores it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub confined: bool,
     /// What the program is connected to.
     pub console: Console,
     /// What to write to its stdin right after the start.

@@ -12,15 +12,19 @@ use std::{
 };
 
 use adit_plugin_api::Console;
+use landlock::RulesetCreated;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, ioctl_tiocsctty,
     set_parent_process_death_signal, setrlimit, setsid,
 };
 
 use crate::{
-    keepers::{descriptors, executable, proc, sys},
-    model::run::RunSpec,
+    keepers::{confine, descriptors, executable, proc, sys},
+    model::run::{RunId, RunSpec},
 };
+
+/// Tells a program that asked to be confined whether the kernel can do it: `1` or `0`.
+const CONFINED_VARIABLE: &str = "ADIT_CONFINED";
 
 /// What the program gets as stdin, stdout and stderr.
 pub(crate) struct ProgramEnds {
@@ -55,11 +59,24 @@ pub(crate) fn spawn_program(
     let mut command = Command::new(&spec.program);
     command.args(&spec.args).current_dir(&spec.cwd);
     command.env_clear().envs(&spec.env).env(proc::RUN_VARIABLE, spec.run.to_string());
+    let mut rules = None;
+    if !spec.writable.is_empty() {
+        rules = confine::rules(&spec.writable)?;
+        command.env(CONFINED_VARIABLE, if rules.is_some() { "1" } else { "0" });
+    }
     command.stdin(ends.stdin).stdout(ends.stdout).stderr(ends.stderr);
     let keeper = rustix::process::getpid();
     let leash = leash.as_raw_fd();
     let console = spec.console;
-    sys::before_exec(&mut command, move || prepare(keeper, leash, console));
+    sys::before_exec(&mut command, move || {
+        prepare(keeper, leash, console)?;
+        // The last step: nothing after it may need to write elsewhere.
+        match rules.take().map(RulesetCreated::restrict_self) {
+            // Without allocating a text for it: this is a forked child.
+            Some(Err(_)) => Err(io::ErrorKind::PermissionDenied.into()),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    });
     Ok(executable::start(|| command.spawn())?.id())
 }
 

@@ -19,7 +19,7 @@ use crate::{
         },
         miner::MinerView,
     },
-    releases::blocking,
+    releases::{blocking, hiveos},
 };
 
 /// Looks at the machine and at the state folder `home`; needs no host. Blocks for small files.
@@ -28,6 +28,7 @@ pub fn examine(home: &Path) -> Vec<Finding> {
     if home.is_dir() {
         found.push(judge_disk(machine::disk(home)));
     }
+    found.extend(hiveos_path(home));
     found.extend(judge(&machine::facts()));
     found
 }
@@ -64,6 +65,13 @@ fn folder(home: &Path) -> Finding {
     Finding::ok(id, format!("{shown} is yours alone"))
 }
 
+/// Whether the scripts of HiveOS packages can run below `home`.
+fn hiveos_path(home: &Path) -> Option<Finding> {
+    let reason = hiveos::unusable_path(home)?;
+    let fix = "put the state folder at a plain path with --state-dir if you run such packages";
+    Some(Finding::bad("hiveosPath", Verdict::Note, reason, fix))
+}
+
 /// A path as one word of a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
@@ -83,6 +91,7 @@ impl Miners {
         for miner in self.list() {
             found.extend(self.keeper(&miner).await);
         }
+        found.extend(self.large_directories().await);
         found.push(database(&self.history().status()));
         found
     }
@@ -250,6 +259,16 @@ mod tests {
         assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
         let away = super::folder(&folder.path().join("away"));
         assert_eq!((away.verdict, away.fix), (Verdict::Note, None));
+    }
+
+    #[test]
+    fn a_path_that_scripts_of_hiveos_cannot_run_below_is_noted() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, found) in [("state", false), ("my rig", true), ("it's", true), ("a#b|c", true)] {
+            let home = root.path().join(name);
+            fs::create_dir(&home).unwrap();
+            assert_eq!(hiveos_path(&home).is_some(), found, "{name}");
+        }
     }
 
     #[test]

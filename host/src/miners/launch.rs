@@ -303,6 +303,10 @@ fn spec(row: &MinerRow, planned: &Planned, plan: &ProcessPlan, stop: &StopPlan) 
         args: plan.args.clone(),
         env: environment(planned, plan),
         cwd: planned.launch().run_dir.clone(),
+        writable: match plan.confined {
+            true => vec![planned.launch().run_dir.clone(), planned.launch().data_dir.clone()],
+            false => Vec::new(),
+        },
         console: plan.console,
         stdin: plan.stdin.clone(),
         stop: stop.clone(),

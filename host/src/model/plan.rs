@@ -113,6 +113,9 @@ pub struct PlanView {
     pub cwd: String,
     /// `pty` or `pipes`.
     pub console: adit_plugin_api::Console,
+    /// Whether it may write nowhere but in its own directories.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confined: bool,
     /// Port of the program's own API.
     pub api_port: u16,
     /// The device that is asked, when there is no program.
@@ -148,6 +151,7 @@ pub fn view(plan: &ProcessPlan, launch: &Launch) -> PlanView {
             .collect(),
         cwd: launch.run_dir.display().to_string(),
         console: plan.console,
+        confined: plan.confined,
         api_port: launch.api_port,
         device: None,
     }

@@ -41,6 +41,9 @@ pub struct RunSpec {
     pub env: BTreeMap<String, String>,
     /// Its working directory.
     pub cwd: PathBuf,
+    /// The directories that it may write in; anywhere when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writable: Vec<PathBuf>,
     /// What its stdin, stdout and stderr are.
     pub console: Console,
     /// What to write to its stdin right after the start.

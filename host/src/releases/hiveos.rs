@@ -54,6 +54,21 @@ pub struct Packed {
     pub sha256: String,
 }
 
+/// Why the scripts of packages cannot run below the directory `state`, if so: they do not quote
+/// paths, and `adit-run` refuses what a shell or `sed` would read as more than a path.
+pub fn unusable_path(state: &Path) -> Option<String> {
+    let path = state.canonicalize().or_else(|_| std::path::absolute(state)).ok()?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._+,@=-".contains(c);
+    let text = path.to_str().filter(|it| it.chars().all(is_plain));
+    text.is_none().then(|| {
+        format!(
+            "scripts of HiveOS packages cannot run below {}: use a state directory whose path has \
+             letters, digits and / . _ - + , @ = only",
+            path.display()
+        )
+    })
+}
+
 impl Package {
     /// Reads the `.tar.gz`, or the folder, at `path`. `work` is an empty folder that is there for
     /// as long as the package is used; `api_port` the port of the miner's API, if the operator names
@@ -69,6 +84,8 @@ impl Package {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let into = work.join("unpacked");
             let limits = Limits::default();
+            // Before it is unpacked, which opens it: a pipe would never end.
+            regular::open(path).map_err(|error| wrong(error.to_string()))?;
             unpack(path, &name, &into, &limits).map_err(|error| wrong(error.to_string()))?;
             into
         };
@@ -84,8 +101,6 @@ impl Package {
         let text = fs::read_to_string(&manifest)
             .map_err(|error| wrong(format!("cannot read {MANIFEST}: {error}")))?;
         let values = assignments(&text);
-            // Before it is unpacked, which opens it: a pipe would never end.
-            regular::open(path).map_err(|error| wrong(error.to_string()))?;
         let value = |name: &str| match values.get(name) {
             Some(Ok(value)) if is_plain(value) => Ok(value.clone()),
             Some(Ok(value)) => Err(wrong(format!(

@@ -45,6 +45,7 @@ impl Mine {
             args: vec!["-c".to_owned(), script.to_owned()],
             env: BTreeMap::from([("PATH".to_owned(), path)]),
             cwd: self.dir.path().to_owned(),
+            writable: Vec::new(),
             console: Console::Pty,
             stdin: None,
             stop: plan(&[("TERM", 20_000)]),

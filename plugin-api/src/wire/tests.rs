@@ -29,6 +29,7 @@ fn payloads_come_back_as_they_were() {
     round_trip(&StartPlan::Process(ProcessPlan {
         args: vec!["--x".into(), "a b\n\0\"é".into()],
         console: Console::Pipes,
+        confined: true,
         stdin: Some("go\n".into()),
         ..ProcessPlan::default()
     }));

@@ -141,6 +141,8 @@ pub(crate) struct Start {
     pub(crate) console: Option<Console>,
 }
 
+    #[serde(default)]
+    pub(crate) confined: bool,
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Console {

@@ -28,6 +28,7 @@ pub(crate) struct Plans {
     files: Vec<(String, Template)>,
     stdin: Option<Template>,
     console: Console,
+    confined: bool,
     stop: StopPlan,
     probes: Vec<Question>,
     commands: BTreeMap<String, Order>,
@@ -84,6 +85,7 @@ impl Plans {
             files: files.collect::<Result<_>>()?,
             stdin: stdin.transpose()?,
             console,
+            confined: start.confined,
             stop,
             probes: manifest.probe.iter().map(|it| reader.question(it)).collect::<Result<_>>()?,
             commands: commands.collect::<Result<_>>()?,
@@ -116,6 +118,7 @@ impl Plans {
             // One that would be empty is left out.
             env: env.filter(|(_, text)| !text.is_empty()).collect(),
             files: files.collect(),
+            confined: self.confined,
             console: self.console,
             stdin: self.stdin.as_ref().map(fill),
             secrets,

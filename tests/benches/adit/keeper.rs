@@ -98,6 +98,7 @@ fn launch(runtime: &Runtime, keepers: &Keepers, cwd: &Path, number: usize) -> Ru
         args: vec!["600".to_owned()],
         env: BTreeMap::new(),
         cwd: cwd.to_owned(),
+        writable: Vec::new(),
         console: Console::Pty,
         stdin: None,
         stop: StopPlan::default(),

@@ -9,9 +9,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    cli::{Common, Error, show},
+    cli::{Common, Error, client, show},
     model::name::DriverId,
-    releases::hiveos::{ApiPort, Package},
+    releases::hiveos::{ApiPort, Package, unusable_path},
 };
 
 #[derive(Args)]
@@ -44,6 +44,10 @@ const PLACEHOLDERS: [(&str, &str); 5] = [
 
 pub(super) fn run(common: &Common, command: Import) -> Result<(), Error> {
     let Import { package, id, dir, template, api_port } = command;
+    let reason = unusable_path(client::home(common).path()).filter(|_| common.url.is_none());
+    if let Some(reason) = reason {
+        return Err(Error::message(reason));
+    }
     let template = translated(&template).map_err(Error::message)?;
     let work = super::check::Scratch::new()?;
     let read = Package::open(&package, work.path(), api_port).map_err(Error::message)?;
