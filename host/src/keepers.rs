@@ -36,6 +36,7 @@ mod sys;
 
 pub use binary::Binary;
 pub use process::spawn_runner;
+pub use question::Answer;
 pub(crate) use sys::{clock_is_synchronised, end_with_reader};
 
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};

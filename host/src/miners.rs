@@ -60,7 +60,7 @@ pub use doctor::examine;
 pub use error::Error;
 pub use events::{Events, Heard, Published, Subscription};
 pub use history::{Drawn, Elsewhere, History, HistoryStatus};
-pub use install::{Install, InstalledPrograms};
+pub use install::{Install, Installation, InstalledPrograms};
 pub(crate) use launch::random_token;
 pub use logs::LogPage;
 pub(crate) use machine::machine;

@@ -28,4 +28,5 @@ pub mod series;
 pub mod sightings;
 pub mod template;
 pub mod text;
+pub mod version;
 pub mod watchdog;

@@ -36,7 +36,7 @@ pub use proof::Proven;
 pub use service::Sources;
 
 use crate::{
-    model::name::DriverId,
+    model::{name::DriverId, version::newest},
     releases::{
         shelf::{Record, Shelf},
         web::Web,
@@ -61,8 +61,12 @@ pub struct Limits {
     pub download_bytes: u64,
     /// Longest download.
     pub download_time: Duration,
+    /// Longest that a list, a signature or an answer of the release page may take as a whole.
+    pub answer_time: Duration,
     /// Longest silence of a server.
     pub stall: Duration,
+    /// Least bytes a second of a download, measured over the longest silence.
+    pub least_rate: u64,
     /// Pause before the first retry; it doubles with each fruitless one.
     pub retry_pause: Duration,
     /// Largest size of an unpacked archive, in bytes.
@@ -78,7 +82,10 @@ impl Default for Limits {
         Self {
             download_bytes: 512 << 20,
             download_time: Duration::from_hours(2),
+            answer_time: Duration::from_mins(2),
             stall: Duration::from_secs(30),
+            // A modem is faster. A server that sends less only holds the installation up.
+            least_rate: 1 << 10,
             retry_pause: Duration::from_secs(1),
             unpacked_bytes: 1 << 30,
             entries: 2_000,
@@ -156,7 +163,7 @@ impl Releases {
     /// [`Error::BadSetting`].
     pub fn new(options: Options) -> Result<Self, Error> {
         let (hosts, plain_loopback) = options.sources.hosts()?;
-        let web = Web::new(hosts, plain_loopback, options.limits.stall);
+        let web = Web::new(hosts, plain_loopback, &options.limits);
         Ok(Self(Arc::new(Inner { options, web })))
     }
 
@@ -196,6 +203,12 @@ impl Releases {
     pub fn versions(&self, driver: &DriverId) -> Vec<Version> {
         let shelf = self.shelf(driver);
         shelf.records().iter().map(|record| version(&shelf, record)).collect()
+    }
+
+    /// The newest version that was ever installed, whether it still is or not.
+    pub fn newest_installed(&self, driver: &DriverId) -> Option<String> {
+        let trust = self.shelf(driver).trust().ok()?;
+        newest(trust.keys().map(String::as_str)).map(str::to_owned)
     }
 
     /// Makes the version that ran before the one that runs; again: back.

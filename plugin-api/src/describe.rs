@@ -122,6 +122,10 @@ pub struct ReleasePlan {
     pub program_elsewhere: Vec<String>,
     /// Arguments that make the program print its version.
     pub version_args: Vec<String>,
+    /// Exit codes other than 0 with which the program may end after it printed its version. Any
+    /// other, and a signal, means that it does not run here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub version_exit_codes: Vec<i32>,
     /// Paths inside the archive that are removed after unpacking, such as a default configuration.
     pub remove: Vec<String>,
     /// What proves the asset.

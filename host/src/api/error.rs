@@ -156,15 +156,18 @@ fn of_release(error: &releases::Error) -> (StatusCode, &'static str) {
         E::Busy(_) => (StatusCode::CONFLICT, "BUSY"),
         E::NoPrevious(_) => (StatusCode::CONFLICT, "NO_PREVIOUS_VERSION"),
         E::NotInstalled { .. } => (StatusCode::NOT_FOUND, "NOT_INSTALLED"),
+        E::Older { .. } => (StatusCode::CONFLICT, "OLDER_RELEASE"),
         E::NoRelease { .. } => (StatusCode::NOT_FOUND, "NO_RELEASE"),
         E::NoAsset { .. } => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
         E::RateLimited { .. } => (StatusCode::SERVICE_UNAVAILABLE, "RATE_LIMITED"),
         E::Status { .. } | E::Unreachable { .. } | E::Forbidden { .. } | E::Interrupted { .. } => {
             (StatusCode::BAD_GATEWAY, "DOWNLOAD_FAILED")
         }
-        E::Mismatch { .. } | E::Changed { .. } | E::Signature { .. } | E::NotListed { .. } => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "NOT_VERIFIED")
-        }
+        E::Mismatch { .. }
+        | E::Changed { .. }
+        | E::Signature { .. }
+        | E::NotListed { .. }
+        | E::OtherVersion { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "NOT_VERIFIED"),
         E::Unproven(_) => (StatusCode::BAD_REQUEST, "NOT_VERIFIED"),
         E::TooLarge { .. } | E::Archive { .. } => {
             (StatusCode::UNPROCESSABLE_ENTITY, "ARCHIVE_REFUSED")

@@ -14,7 +14,6 @@ use crate::{
     },
     miners::{Error, Install, InstalledPrograms},
     model::name::DriverId,
-    releases::Outcome,
 };
 
 /// How long an answer waits for the end of an installation.
@@ -31,17 +30,9 @@ pub(crate) async fn install(
     let Ok(done) = tokio::time::timeout(PATIENCE, installing).await else {
         return Ok(Json(json!({ "status": "installing" })));
     };
-    let (version, outcome) = done.unwrap_or(Err(Error::ShuttingDown))?;
-    Ok(Json(json!({
-        "status": "installed",
-        "version": version.version,
-        "path": version.path,
-        "proven": version.proven,
-        "sha256": version.sha256,
-        "changed": outcome != Outcome::Unchanged,
-        "downloaded": outcome == Outcome::Installed,
-        "removed": version.removed,
-    })))
+    let mut report = done.unwrap_or(Err(Error::ShuttingDown))?.report();
+    report["status"] = json!("installed");
+    Ok(Json(report))
 }
 
 #[derive(Deserialize, schemars::JsonSchema)]

@@ -15,8 +15,9 @@ use crate::{
         client::{Client, segment},
         show,
     },
-    miners::InstalledPrograms,
-    releases::{Progress, Step, Version},
+    miners::{Installation, InstalledPrograms},
+    model::version::{is_newer, newest},
+    releases::{Outcome, Progress, Step, Version},
 };
 
 /// Pause between two looks at an installation.
@@ -64,6 +65,7 @@ pub(super) async fn install(common: &Common, install: Install) -> Result<(), Err
     let body = json!({ "version": install.version, "file": file, "sha256": install.sha256 });
     let name = &install.miner_type;
     let url = path(name, "install");
+    let before: InstalledPrograms = client.get(&path(name, "versions")).await?;
     let asking = client.post_json::<Value>(&url, &body);
     tokio::pin!(asking);
     let bar = Bar { shown: !common.json && std::io::stderr().is_terminal() };
@@ -80,7 +82,7 @@ pub(super) async fn install(common: &Common, install: Install) -> Result<(), Err
         }
     };
     if matches!(&answer, Ok(answer) if answer["status"] == "installing") {
-        answer = follow(&client, name, &bar).await;
+        answer = follow(&client, name, &before, &bar).await;
     }
     bar.clear();
     let answer = answer?;
@@ -89,20 +91,33 @@ pub(super) async fn install(common: &Common, install: Install) -> Result<(), Err
         return Ok(());
     }
     let text = |key: &str| show::plain(answer[key].as_str().unwrap_or("-"));
-    let done =
-        if answer["changed"] == json!(false) { "was installed already" } else { "installed" };
+    let is = |key: &str| answer[key] != json!(false);
+    let done = match (is("downloaded"), is("changed")) {
+        (true, _) => "installed",
+        (false, true) => "was installed already and runs from the next start on",
+        (false, false) => "was installed already: nothing changed",
+    };
     println!("{} {} {done}: {}", show::plain(name), text("version"), text("path"));
+    if !answer["downgradeFrom"].is_null() {
+        let newer = text("downgradeFrom");
+        println!("  this is a downgrade: {newer} was installed here before");
+    }
     for removed in answer["removed"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         println!("  {} came with it and was removed", show::plain(removed));
     }
-    if answer["proven"]["by"] == "firstUse" {
+    if is("downloaded") && answer["proven"]["by"] == "firstUse" {
         println!("  its publisher signs nothing; SHA-256 {} is now recorded", text("sha256"));
     }
     Ok(())
 }
 
 /// Waits for an installation that takes longer than an answer may.
-async fn follow(client: &Client, name: &str, bar: &Bar) -> Result<Value, Error> {
+async fn follow(
+    client: &Client,
+    name: &str,
+    before: &InstalledPrograms,
+    bar: &Bar,
+) -> Result<Value, Error> {
     loop {
         let programs: InstalledPrograms = client.get(&path(name, "versions")).await?;
         match (programs.installing, programs.failed) {
@@ -111,20 +126,30 @@ async fn follow(client: &Client, name: &str, bar: &Bar) -> Result<Value, Error> 
             (None, None) => {
                 let active = programs.versions.into_iter().find(|it| it.active);
                 let active = active.ok_or_else(|| Error::message("it was not installed"))?;
-                return Ok(json!({
-                    "status": "installed",
-                    "version": active.version,
-                    "path": active.path,
-                    "proven": active.proven,
-                    "sha256": active.sha256,
-                    "changed": true,
-                    "downloaded": true,
-                    "removed": active.removed,
-                }));
+                return Ok(compared(before, active));
             }
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The answer of an installation that ended with `active`, compared with the versions `before`.
+fn compared(before: &InstalledPrograms, active: Version) -> Value {
+    let same =
+        |it: &&Version| (&it.version, it.installed_at) == (&active.version, active.installed_at);
+    let was_there = before.versions.iter().find(same);
+    let outcome = match was_there {
+        None => Outcome::Installed,
+        Some(it) if it.active => Outcome::Unchanged,
+        Some(_) => Outcome::Activated,
+    };
+    let newest = newest(before.versions.iter().map(|it| it.version.as_str()));
+    let downgrade_from = newest
+        .filter(|it| outcome != Outcome::Unchanged && is_newer(it, &active.version))
+        .map(str::to_owned);
+    let mut report = Installation { version: active, outcome, downgrade_from }.report();
+    report["status"] = json!("installed");
+    report
 }
 
 pub(super) async fn uninstall(common: &Common, uninstall: Uninstall) -> Result<(), Error> {

@@ -47,8 +47,9 @@ async fn small() -> Result<Binary, String> {
     let path = PathBuf::from(format!("/proc/self/fd/{}", pinned.as_raw_fd()));
     let said = Keepers::ask(&path, &["--version".to_owned()], folder).await;
     let said = said.map_err(|error| format!("{}: {error}", file.display()))?;
-    if said.trim() != keeper::VERSION {
-        return Err(format!("{} is of another version: {}", file.display(), said.trim()));
+    let version = said.text.trim();
+    if version != keeper::VERSION || !said.status.success() {
+        return Err(format!("{} is of another version: {version}", file.display()));
     }
     Ok(Binary { path, _pinned: Some(pinned) })
 }

@@ -56,6 +56,11 @@ pub(crate) fn members(lock: &Path, runs: &[RunId]) -> Vec<i32> {
     all().filter(|pid| *pid != own && is_member(*pid, lock, runs)).collect()
 }
 
+/// Pids of the processes that were started by `run`.
+pub(crate) fn members_of(run: &RunId) -> Vec<i32> {
+    all().filter(|pid| has_run(*pid, run)).collect()
+}
+
 /// Whether the process holds `lock` open or was started by one of `runs`.
 pub(crate) fn is_member(pid: i32, lock: &Path, runs: &[RunId]) -> bool {
     holds(pid, lock) || runs.iter().any(|run| has_run(pid, run))

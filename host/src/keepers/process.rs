@@ -110,18 +110,20 @@ pub(crate) fn write_oom_score(path: &std::ffi::CStr, score: &[u8]) {
 }
 
 /// Starts a program that is only asked something, such as its version: no stdin, a bare
-/// environment, its own process group. It is killed when the handle is dropped. Waits for whoever
-/// holds the program open for writing.
+/// environment with the mark of `run`, and a new process group. It is killed when the handle is
+/// dropped. A program that is still held open for writing is waited for.
 #[expect(clippy::disallowed_methods, reason = "every child process is started in this file")]
 pub(crate) async fn spawn_question(
     program: &Path,
     args: &[String],
     folder: &Path,
+    run: &RunId,
 ) -> io::Result<tokio::process::Child> {
     executable::check(program)?;
     let mut command = Command::new(program);
     command.args(args).current_dir(folder).process_group(0).env_clear();
     command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("TERM", "dumb").env("HOME", folder);
+    command.env(proc::RUN_VARIABLE, run.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     descriptors::restore(&mut command);
     let mut command = tokio::process::Command::from(command);

@@ -9,14 +9,14 @@ use std::{
 
 use adit_plugin_api::{InstallPlan, ReleasePlan, Target};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{
     drivers::handle::Driver,
-    keepers::Keepers,
+    keepers::{Answer, Keepers},
     miners::{Error, Miners, events::Events},
-    model::name::DriverId,
+    model::{name::DriverId, version::is_newer},
     releases::{self, LocalFile, Outcome, Progress, Trial, Version},
 };
 
@@ -33,6 +33,40 @@ pub struct Install {
     pub file: Option<PathBuf>,
     /// SHA-256 of that, in hex.
     pub sha256: Option<String>,
+}
+
+/// How an installation ended well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// The version that runs now.
+    pub version: Version,
+    /// Whether it was new.
+    pub outcome: Outcome,
+    /// The newest version that was ever installed, when it is newer than this one.
+    pub downgrade_from: Option<String>,
+}
+
+impl Installation {
+    /// What is reported of it.
+    pub fn report(&self) -> Value {
+        let version = &self.version;
+        // A version that was there already is neither downloaded nor stripped of files again.
+        let is_new = self.outcome == Outcome::Installed;
+        let removed = if is_new { version.removed.as_slice() } else { &[] };
+        let mut report = json!({
+            "version": version.version,
+            "path": version.path,
+            "proven": version.proven,
+            "sha256": version.sha256,
+            "changed": self.outcome != Outcome::Unchanged,
+            "downloaded": is_new,
+            "removed": removed,
+        });
+        if let Some(newer) = &self.downgrade_from {
+            report["downgradeFrom"] = json!(newer);
+        }
+        report
+    }
 }
 
 /// What there is of a miner type.
@@ -72,11 +106,7 @@ impl Miners {
     ///
     /// # Errors
     /// [`Error::Release`] and whatever keeps the driver from planning.
-    pub async fn install(
-        &self,
-        id: &DriverId,
-        install: Install,
-    ) -> Result<(Version, Outcome), Error> {
+    pub async fn install(&self, id: &DriverId, install: Install) -> Result<Installation, Error> {
         let driver = self.0.parts.driver(id)?;
         let (miners, ending) = (self.clone(), self.0.ending.clone());
         let work = async move {
@@ -91,11 +121,7 @@ impl Miners {
         self.0.tasks.spawn(work).await.unwrap_or(Err(Error::ShuttingDown))
     }
 
-    async fn install_now(
-        &self,
-        driver: &Driver,
-        install: Install,
-    ) -> Result<(Version, Outcome), Error> {
+    async fn install_now(&self, driver: &Driver, install: Install) -> Result<Installation, Error> {
         let parts = &self.0.parts;
         if install.file.is_none() && install.sha256.is_some() {
             return Err(Error::Invalid("sha256: it belongs to a file; give file too".to_owned()));
@@ -103,8 +129,9 @@ impl Miners {
         let signer = parts.options.programs.signers.get(driver.id());
         let plan = release_plan(driver, install.version.clone(), signer).await?;
         let releases = &parts.options.programs.releases;
+        let newest = releases.newest_installed(driver.id());
         let progress = watch::Sender::new(Progress::default());
-        let trial = trial(driver);
+        let trial = trial(driver, &plan.version_exit_codes);
         {
             let mut current = parts.installations.lock();
             if let Some(Current::UnderWay(_)) = current.get(driver.id()) {
@@ -133,29 +160,23 @@ impl Miners {
         // All progress is told before the end is.
         drop(progress);
         telling.await.ok();
-        if let Ok((version, outcome)) = &done {
-            tracing::info!(driver = %driver.id(), version = version.version, ?outcome,
-                proven = %version.proven, "a program was installed");
-        }
-        Ok(done?)
+        let (version, outcome) = done?;
+        let newer = newest.filter(|it| is_newer(it, &version.version));
+        let downgrade_from = newer.filter(|_| outcome != Outcome::Unchanged);
+        tracing::info!(driver = %driver.id(), version = version.version, ?outcome, downgrade_from,
+            proven = %version.proven, "a program was installed");
+        Ok(Installation { version, outcome, downgrade_from })
     }
 
     /// Publishes how an installation ended. What did not begin is for who asked only.
-    fn tell_installed(&self, id: &DriverId, done: &Result<(Version, Outcome), Error>) {
+    fn tell_installed(&self, id: &DriverId, done: &Result<Installation, Error>) {
         let events = &self.0.parts.events;
         match done {
-            Ok((version, outcome)) => events.publish(
-                "install.done",
-                json!({
-                    "minerType": id,
-                    "version": version.version,
-                    "path": version.path,
-                    "proven": version.proven,
-                    "sha256": version.sha256,
-                    "changed": *outcome != Outcome::Unchanged,
-                    "removed": version.removed,
-                }),
-            ),
+            Ok(done) => {
+                let mut data = done.report();
+                data["minerType"] = json!(id);
+                events.publish("install.done", data);
+            }
             Err(Error::Invalid(_) | Error::Release(releases::Error::Busy(_))) => {}
             Err(error) => {
                 let data = json!({ "minerType": id, "error": error.to_string() });
@@ -312,17 +333,26 @@ pub(crate) async fn release_plan(
     }
 }
 
-/// Runs a program and has its driver read the version.
-fn trial(driver: &Driver) -> Trial {
+/// Runs a program and has its driver read the version. `codes`: how it may end, besides with 0.
+fn trial(driver: &Driver, codes: &[i32]) -> Trial {
     let driver = Arc::new(driver.clone());
+    let codes = codes.to_vec();
     Box::new(move |program, args| {
-        let driver = Arc::clone(&driver);
+        let (driver, codes) = (Arc::clone(&driver), codes.clone());
         Box::pin(async move {
             let folder = program.parent().unwrap_or(&program).to_owned();
-            let text = Keepers::ask(&program, &args, &folder).await;
-            let text = text.map_err(|error| error.to_string())?;
+            let answer = Keepers::ask(&program, &args, &folder).await;
+            let Answer { text, status } = answer.map_err(|error| error.to_string())?;
             let instance = driver.instance(None).await.map_err(|error| error.to_string())?;
-            instance.version(text).await.map_err(|error| error.to_string())
+            // First, as drivers know what is missing where a program does not run.
+            let version = instance.version(text).await.map_err(|error| error.to_string())?;
+            match status.success() || status.code().is_some_and(|code| codes.contains(&code)) {
+                true => Ok(version),
+                false => Err(format!(
+                    "it printed version {version} and then ended with {status}, where exit code 0 \
+                     was expected"
+                )),
+            }
         })
     })
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::{
     drivers::handle::Driver,
     miners::{Error, Miners, install::release_plan},
-    model::name::DriverId,
+    model::{name::DriverId, version::is_newer},
 };
 
 /// Longest that a release page may take to answer.
@@ -66,55 +66,5 @@ impl Miners {
         let programs = &self.0.parts.options.programs;
         let plan = release_plan(driver, None, programs.signers.get(driver.id())).await?;
         Ok(programs.releases.newest(&plan).await?)
-    }
-}
-
-/// Whether version `one` comes after `other`: number by number, and what is no number as text.
-fn is_newer(one: &str, other: &str) -> bool {
-    let parts = |version: &str| -> Vec<(u64, String)> {
-        let parts = version.split(['.', '-', '+', '_']);
-        parts.map(|part| (part.parse().unwrap_or(0), part.to_owned())).collect()
-    };
-    let (one, other) = (parts(one), parts(other));
-    for pair in one.iter().zip(&other) {
-        let ((a, a_text), (b, b_text)) = pair;
-        if (a, a_text.trim_start_matches('0')) != (b, b_text.trim_start_matches('0')) {
-            return (a, a_text) > (b, b_text);
-        }
-    }
-    // A part after a common beginning: a number comes later, as in 1.2.1; a word before, as in
-    // 1.2-rc1.
-    let numeric = |rest: &[(u64, String)]| {
-        rest.first().is_some_and(|(_, text)| text.bytes().all(|it| it.is_ascii_digit()))
-    };
-    match one.len().cmp(&other.len()) {
-        std::cmp::Ordering::Greater => numeric(&one[other.len()..]),
-        std::cmp::Ordering::Less => !numeric(&other[one.len()..]),
-        std::cmp::Ordering::Equal => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_newer;
-
-    #[test]
-    fn versions_are_compared_number_by_number() {
-        for (one, other, newer) in [
-            ("6.26.0", "6.25.0", true),
-            ("6.25.0", "6.26.0", false),
-            ("6.26.0", "6.26.0", false),
-            ("6.10.0", "6.9.0", true),
-            ("10.0", "9.9.9", true),
-            ("2024.3.2", "2024.2.9", true),
-            ("6.26.1", "6.26", true),
-            ("6.26", "6.26.1", false),
-            ("6.26.0", "6.26.0-rc1", true),
-            ("6.26.0-rc1", "6.26.0", false),
-            ("6.26.0-rc2", "6.26.0-rc1", true),
-            ("6.026.0", "6.26.0", false),
-        ] {
-            assert_eq!(is_newer(one, other), newer, "{one} after {other}");
-        }
     }
 }

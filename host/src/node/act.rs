@@ -104,7 +104,7 @@ pub(crate) async fn deploy(net: &Net, ask: &Deploy) -> Result<Body, Fault> {
 
 pub(crate) async fn install_program(net: &Net, ask: &Install) -> Result<Body, Fault> {
     let install = miners::Install { version: ask.version.clone(), ..miners::Install::default() };
-    let (version, _) = net.miners.install(&ask.miner_type, install).await?;
+    let version = net.miners.install(&ask.miner_type, install).await?.version;
     Ok(done(json!({ "status": "installed", "version": version.version })))
 }
 

@@ -4,6 +4,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use hyper::{
@@ -96,7 +97,7 @@ pub(crate) async fn download(
         if attempt > 0 {
             sleep(limits.retry_pause * 2_u32.pow(fruitless)).await;
         }
-        let before = sink.len;
+        let (before, mut is_slow) = (sink.len, false);
         let task = Attempt { web, wanted, limits, progress };
         let (back, outcome) = task.run(sink, total, deadline).await?;
         sink = back;
@@ -109,8 +110,13 @@ pub(crate) async fn download(
                 total = size.or(total);
                 reason = why;
             }
+            Outcome::Slow(size) => {
+                total = size.or(total);
+                reason = format!("less than {} bytes a second arrive", limits.least_rate);
+                is_slow = true;
+            }
         }
-        fruitless = if sink.len > before { 0 } else { fruitless + 1 };
+        fruitless = if sink.len > before && !is_slow { 0 } else { fruitless + 1 };
     }
     let total = total.unwrap_or(sink.len);
     Err(Error::Interrupted { asset: wanted.asset.clone(), got: sink.len, total, reason })
@@ -120,6 +126,7 @@ pub(crate) async fn download(
 enum Outcome {
     Ended(Option<u64>),
     Broke(Option<u64>, String),
+    Slow(Option<u64>),
 }
 
 struct Attempt<'a> {
@@ -136,7 +143,12 @@ impl Attempt<'_> {
         total: Option<u64>,
         deadline: Instant,
     ) -> Result<(Sink, Outcome), Error> {
-        let answer = match self.web.get(&self.wanted.url, &headers(sink.len)).await {
+        let headers = headers(sink.len);
+        let answer = match timeout_at(deadline, self.web.get(&self.wanted.url, &headers)).await {
+            Err(_) => return Ok((sink, Outcome::Broke(total, "it takes too long".to_owned()))),
+            Ok(answer) => answer,
+        };
+        let answer = match answer {
             Ok(answer) => answer,
             Err(Error::Unreachable { reason, .. }) => {
                 return Ok((sink, Outcome::Broke(total, reason)));
@@ -174,6 +186,7 @@ impl Attempt<'_> {
     ) -> Result<(Sink, Outcome), Error> {
         let most = total.unwrap_or(self.limits.download_bytes);
         let mut len = sink.len;
+        let mut pace = Pace::new(self.limits, len);
         let (chunks, queue) = mpsc::channel(QUEUE);
         let writer = tokio::task::spawn_blocking(move || sink.take_all(queue));
         let outcome = loop {
@@ -195,6 +208,9 @@ impl Attempt<'_> {
                         break Ok(Outcome::Broke(total, String::new()));
                     }
                     self.progress.send_modify(|it| (it.bytes, it.total) = (len, total));
+                    if pace.is_too_slow(len) {
+                        break Ok(Outcome::Slow(total));
+                    }
                 }
             }
         };
@@ -202,6 +218,31 @@ impl Attempt<'_> {
         let sink = writer.await.map_err(|error| io::Error::other(error.to_string()));
         let sink = sink.flatten().map_err(disk(self.wanted))?;
         Ok((sink, outcome?))
+    }
+}
+
+/// Whether enough arrives, period by period.
+struct Pace {
+    every: Duration,
+    least: u64,
+    since: Instant,
+    len: u64,
+}
+
+impl Pace {
+    fn new(limits: &Limits, len: u64) -> Self {
+        let ms = u64::try_from(limits.stall.as_millis()).unwrap_or(u64::MAX);
+        let least = limits.least_rate.saturating_mul(ms) / 1000;
+        Self { every: limits.stall, least, since: Instant::now(), len }
+    }
+
+    fn is_too_slow(&mut self, len: u64) -> bool {
+        if self.since.elapsed() < self.every {
+            return false;
+        }
+        let arrived = len - self.len;
+        (self.since, self.len) = (Instant::now(), len);
+        arrived < self.least
     }
 }
 

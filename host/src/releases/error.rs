@@ -36,6 +36,20 @@ pub enum Error {
         /// The version asked for, or `latest`.
         version: String,
     },
+    /// The newest release of the service is older than a version that was installed before.
+    #[error(
+        "{repository} names {found} as its newest release, but {newest} was installed here before: \
+         it was refused, because old versions have known faults; to install it all the same, name \
+         it with --version {found}"
+    )]
+    Older {
+        /// `owner/name`.
+        repository: String,
+        /// The release.
+        found: String,
+        /// The newest version that was ever installed.
+        newest: String,
+    },
     /// The release has no file for this machine.
     #[error("release {version} has no {asset}; it has {}", listed(.available))]
     NoAsset {
@@ -168,6 +182,17 @@ pub enum Error {
         version: String,
         /// Why.
         reason: String,
+    },
+    /// The program of a verified archive is of another version.
+    #[error(
+        "the program of release {version} reports version {reported} where {version} was expected: \
+         it was refused"
+    )]
+    OtherVersion {
+        /// The release.
+        version: String,
+        /// What the program reports.
+        reported: String,
     },
     /// Nothing, or not this version, is installed.
     #[error("{driver}{} is not installed{}", of(.version), besides(.installed))]

@@ -14,7 +14,11 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    model::name::DriverId,
+    files,
+    model::{
+        name::DriverId,
+        version::{is_newer, is_same, newest},
+    },
     releases::{
         Outcome, Releases, Trial, Version, blocking,
         download::{self, Arrived, Wanted},
@@ -63,6 +67,9 @@ impl Releases {
         let release =
             service::find(&inner.web, &inner.options.sources, plan, asked.as_deref()).await?;
         progress.send_modify(|it| it.version = Some(release.version.clone()));
+        if asked.is_none() {
+            work.refuse_older(&release.version)?;
+        }
         if let Some(there) = work.shelf.record(&release.version) {
             return work.reuse(there).await;
         }
@@ -120,6 +127,22 @@ impl<'a> Work<'a> {
         shelf.sweep(&lock, None)?;
         step(progress, Step::Finding);
         Ok(Self { releases, plan, trial, progress, shelf, lock })
+    }
+
+    /// A mirror could offer an old version as the newest, rightly signed and with faults that are
+    /// known by now. The version that runs already is no step back.
+    fn refuse_older(&self, found: &str) -> Result<(), Error> {
+        let trust = self.shelf.trust()?;
+        let newest = newest(trust.keys().map(String::as_str));
+        let is_active = || self.shelf.active().is_some_and(|it| it.version == found);
+        match newest {
+            Some(newest) if is_newer(newest, found) && !is_active() => Err(Error::Older {
+                repository: self.plan.repository.clone(),
+                found: found.to_owned(),
+                newest: newest.to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Makes an installed version the one that runs.
@@ -286,7 +309,12 @@ impl<'a> Work<'a> {
             args => {
                 let tried = (self.trial)(path, args.to_vec()).await;
                 let version = release.version.clone();
-                Some(tried.map_err(|reason| Error::Trial { version, reason })?)
+                let reported =
+                    tried.map_err(|reason| Error::Trial { version: version.clone(), reason })?;
+                if !is_same(&reported, &version) {
+                    return Err(Error::OtherVersion { version, reported });
+                }
+                Some(reported)
             }
         };
         step(self.progress, Step::Activating);
@@ -341,11 +369,7 @@ fn version_in(name: &str, pattern: &str) -> Option<String> {
 
 /// Copies a file of at most `limit` bytes and returns the SHA-256 of the copy.
 fn copy(from: &Path, to: &Path, limit: u64) -> Result<String, Error> {
-    let source = File::open(from).map_err(Error::io("open", from))?;
-    let is_file = source.metadata().map_err(Error::io("read", from))?.is_file();
-    if !is_file {
-        return Err(Error::io("read", from)(io::Error::other("it is not a file")));
-    }
+    let source = files::open(from).map_err(Error::io("open", from))?;
     let mut copy = File::create(to).map_err(Error::io("write", to))?;
     let copied = io::copy(&mut source.take(limit + 1), &mut copy);
     if copied.map_err(Error::io("copy", from))? > limit {

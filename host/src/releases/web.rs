@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use tokio::{net::TcpStream, time::timeout};
 use tower_service::Service;
 
-use crate::releases::error::Error;
+use crate::releases::{Limits, error::Error};
 
 /// Redirects that are followed for one request.
 const REDIRECTS: usize = 5;
@@ -43,6 +43,8 @@ pub(crate) struct Web {
     plain_loopback: bool,
     /// Longest silence.
     stall: Duration,
+    /// Longest time for something that is read whole.
+    answer_time: Duration,
     plain: Client<HttpConnector, Empty<Bytes>>,
     /// Made at first use: reading the machine's certificates takes time and memory.
     secure: OnceLock<Result<Secure, String>>,
@@ -60,9 +62,10 @@ pub(crate) struct Answer {
 }
 
 impl Web {
-    pub(crate) fn new(hosts: Vec<String>, plain_loopback: bool, stall: Duration) -> Self {
+    pub(crate) fn new(hosts: Vec<String>, plain_loopback: bool, limits: &Limits) -> Self {
         let plain = Client::builder(TokioExecutor::new()).build(connector());
-        Self { hosts, plain_loopback, stall, plain, secure: OnceLock::new() }
+        let (stall, answer_time) = (limits.stall, limits.answer_time);
+        Self { hosts, plain_loopback, stall, answer_time, plain, secure: OnceLock::new() }
     }
 
     /// Asks for `url` and follows redirects. Any status is an answer.
@@ -83,13 +86,24 @@ impl Web {
         Err(Error::Unreachable { url, reason: "it redirects again and again".to_owned() })
     }
 
-    /// The whole body of `url`, at most `limit` bytes; any status but 200 is an error.
+    /// The whole body of `url`, at most `limit` bytes; any status but 200 is an error. A server
+    /// that keeps on sending a little has no more time than one that is silent.
     pub(crate) async fn whole(
         &self,
         url: &str,
         accept: &str,
         limit: u64,
     ) -> Result<Vec<u8>, Error> {
+        match timeout(self.answer_time, self.body(url, accept, limit)).await {
+            Ok(body) => body,
+            Err(_) => {
+                let reason = format!("it takes longer than {} s", self.answer_time.as_secs());
+                Err(Error::Unreachable { url: url.to_owned(), reason })
+            }
+        }
+    }
+
+    async fn body(&self, url: &str, accept: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let mut answer = self.get(url, &[(header::ACCEPT, accept.to_owned())]).await?;
         if answer.status != StatusCode::OK {
             return Err(answer.refusal());
@@ -307,7 +321,7 @@ mod tests {
     fn check(url: &str, plain_loopback: bool) -> bool {
         let hosts = ["api.github.com", "127.0.0.1", "[::1]", "mirror.lan"];
         let hosts = hosts.map(str::to_owned).to_vec();
-        Web::new(hosts, plain_loopback, Duration::from_secs(1)).allowed(url).is_ok()
+        Web::new(hosts, plain_loopback, &Limits::default()).allowed(url).is_ok()
     }
 
     #[tokio::test]

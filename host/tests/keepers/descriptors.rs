@@ -26,5 +26,5 @@ async fn programs_begin_with_the_limit_that_the_host_began_with() {
 
     let args = ["-c".to_owned(), "ulimit -Sn".to_owned()];
     let asked = Keepers::ask(Path::new("/bin/sh"), &args, mine.dir.path()).await.unwrap();
-    assert_eq!(asked.trim(), "1024");
+    assert_eq!(asked.text.trim(), "1024");
 }

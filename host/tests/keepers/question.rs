@@ -5,14 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adit::keepers::Keepers;
+use adit::keepers::{Answer, Keepers};
 
 use crate::support::LIMIT;
 
-async fn ask(script: &str) -> std::io::Result<String> {
+async fn answer(script: &str) -> std::io::Result<Answer> {
     let folder = tempfile::tempdir().unwrap();
     let args = ["-c".to_owned(), script.to_owned()];
     Keepers::ask(Path::new("/bin/sh"), &args, folder.path()).await
+}
+
+async fn ask(script: &str) -> std::io::Result<String> {
+    answer(script).await.map(|it| it.text)
 }
 
 #[tokio::test]
@@ -31,8 +35,28 @@ async fn an_endless_answer_is_cut_off() {
 }
 
 #[tokio::test]
+async fn how_a_program_ended_is_told_with_what_it_printed() {
+    use std::os::unix::process::ExitStatusExt;
+    let crashed = answer("echo 1.2.3; kill -SEGV $$").await.unwrap();
+    assert_eq!((crashed.text.as_str(), crashed.status.signal()), ("1.2.3\n", Some(11)));
+    assert_eq!(answer("echo 1.2.3; exit 3").await.unwrap().status.code(), Some(3));
+    assert!(answer("echo 1.2.3").await.unwrap().status.success());
+}
+
+#[tokio::test]
 async fn what_the_program_left_behind_is_killed() {
-    let text = ask("sleep 3600 & echo $!").await.unwrap();
+    for script in [
+        "sleep 3600 & echo $!",
+        // In another session, without its output, and deaf to TERM.
+        "setsid sh -c 'trap \"\" TERM HUP; sleep 3600' > /dev/null 2>&1 < /dev/null & echo $!",
+        "setsid sleep 3600 & echo $!",
+    ] {
+        is_killed(script).await;
+    }
+}
+
+async fn is_killed(script: &str) {
+    let text = ask(script).await.unwrap();
     let status = format!("/proc/{}/stat", text.trim());
     let begin = Instant::now();
     // Killed; whoever adopted it may take a moment to reap it.
@@ -57,7 +81,7 @@ async fn a_program_that_is_still_held_open_for_writing_is_waited_for() {
         std::thread::sleep(Duration::from_millis(300));
         drop(file);
     });
-    assert_eq!(Keepers::ask(&program, &[], folder.path()).await.unwrap(), "1.2.3\n");
+    assert_eq!(Keepers::ask(&program, &[], folder.path()).await.unwrap().text, "1.2.3\n");
     writer.join().unwrap();
 }
 

@@ -1,6 +1,8 @@
 //! Each fault leaves the version before runnable, and nothing else.
 
-use adit::releases::{Error, Progress};
+use std::time::Duration;
+
+use adit::releases::{Error, Limits, Progress};
 use adit_doubles::release::{
     archives::{TarGz, bad_zip, program, sha256},
     server::Fault,
@@ -10,7 +12,7 @@ use adit_plugin_api::Proof;
 use tar::EntryType;
 use tokio::sync::watch;
 
-use crate::rig::{Rig, archive_name, open, tree, trial};
+use crate::rig::{PATIENCE, Rig, archive_name, open, tree, trial};
 
 async fn refuses_archive(archive: TarGz, says: &str) {
     let rig = Rig::with_1().await;
@@ -274,4 +276,39 @@ async fn a_service_that_is_gone_is_named() {
     assert!(error.contains("cannot get http://127.0.0.1"), "{error}");
     assert!(error.contains("check the network"), "{error}");
     rig.still_1(&tree(&rig.path("versions"))).await;
+}
+
+/// The installation ends long before the server would be done.
+async fn gives_up(fault: Fault, says: &str) {
+    let rig = Rig::with_1().await;
+    let before = tree(&rig.path("versions"));
+    rig.server.fault(fault);
+    let short = |limits: &mut Limits| {
+        limits.answer_time = Duration::from_secs(1);
+        // Longer than any pause of the server: it is never silent.
+        limits.stall = Duration::from_secs(1);
+        limits.retry_pause = Duration::from_millis(1);
+    };
+    let (releases, trial) = (open(rig.folder.path(), &rig.server, short), trial());
+    let installing = releases.install(&rig.driver, &rig.plan, None, &trial, &rig.progress);
+    let error = tokio::time::timeout(PATIENCE, installing).await.unwrap().unwrap_err().to_string();
+    assert!(error.contains(says), "{error}");
+    rig.server.fault(Fault::None);
+    // The lock is free, and what arrived of an archive is of use.
+    rig.install(None).await.unwrap();
+    assert_ne!(tree(&rig.path("versions")), before);
+}
+
+#[tokio::test]
+async fn a_server_that_sends_byte_by_byte_holds_nothing_up() {
+    gives_up(Fault::DrippingApi, "/releases/latest: it takes longer than 1 s").await;
+    gives_up(Fault::DrippingLists, "SHA256SUMS: it takes longer than 1 s").await;
+    gives_up(Fault::DrippingArchives, "less than 1024 bytes a second arrive").await;
+}
+
+#[tokio::test]
+async fn a_program_of_another_version_is_not_installed() {
+    let archive = TarGz::new().file("digger-2.0.0/digger", 0o755, &program("1.9.0"));
+    let says = "the program of release 2.0.0 reports version 1.9.0 where 2.0.0 was expected";
+    refuses_archive(archive, says).await;
 }

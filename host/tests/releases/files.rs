@@ -9,7 +9,7 @@ use adit_doubles::release::{
 };
 use adit_plugin_api::Proof;
 
-use crate::rig::{Rig, archive_name, trial};
+use crate::rig::{PATIENCE, Rig, archive_name, trial};
 
 fn put(rig: &Rig, name: &str, bytes: &[u8]) -> PathBuf {
     let folder = rig.folder.path().join("downloads");
@@ -95,5 +95,18 @@ async fn what_is_no_file_or_has_no_version_is_refused() {
     assert!(matches!(error, Error::Io { .. }), "{error}");
     std::fs::create_dir(&missing).unwrap();
     let error = install(&rig, missing, Some(&sum)).await.unwrap_err();
-    assert!(error.to_string().contains("it is not a file"), "{error}");
+    assert!(error.to_string().contains("it is a directory, not a regular file"), "{error}");
+}
+
+#[tokio::test]
+async fn a_pipe_is_refused_before_anybody_waits_for_it() {
+    let rig = Rig::new().await;
+    let path = rig.folder.path().join(archive_name("2.0.0"));
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+    let sum = "ab".repeat(32);
+    let installing = install(&rig, path, Some(&sum));
+    let error = tokio::time::timeout(PATIENCE, installing).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("it is a named pipe, not a regular file"), "{error}");
+    // Nothing holds the lock.
+    rig.install(None).await.unwrap();
 }

@@ -46,6 +46,31 @@ async fn an_older_version_is_activated_without_a_download() {
 }
 
 #[tokio::test]
+async fn an_older_release_is_installed_only_when_it_is_named() {
+    let rig = Rig::with_1().await;
+    rig.install(None).await.unwrap();
+    // What a mirror may do: it names an old release, rightly signed, as the newest.
+    rig.publish("1.0.0");
+    let refused = |error: Error| {
+        let error = error.to_string();
+        assert!(error.contains("1.0.0") && error.contains("2.0.0 was installed here"), "{error}");
+        assert!(error.contains("--version 1.0.0"), "{error}");
+    };
+    refused(rig.install(None).await.unwrap_err());
+    assert_eq!(rig.runs().await.as_deref(), Some("2.0.0"));
+    // Also when nothing is installed any more, and when it need not be downloaded.
+    rig.releases.uninstall(&rig.driver, Some("2.0.0")).await.unwrap();
+    rig.releases.uninstall(&rig.driver, None).await.unwrap();
+    refused(rig.install(None).await.unwrap_err());
+    assert_eq!(rig.releases.newest_installed(&rig.driver).as_deref(), Some("2.0.0"));
+    assert_eq!(rig.install(Some("1.0.0")).await.unwrap().1, Outcome::Installed);
+    // Nothing gets older by what runs already.
+    assert_eq!(rig.install(None).await.unwrap().1, Outcome::Unchanged);
+    rig.publish("2.0.1");
+    assert_eq!(rig.install(None).await.unwrap().0.version, "2.0.1");
+}
+
+#[tokio::test]
 async fn uninstalling_the_version_that_runs_brings_back_the_one_before() {
     let rig = Rig::with_1().await;
     rig.install(None).await.unwrap();

@@ -74,6 +74,8 @@ pub(crate) struct Release {
     #[serde(default)]
     pub(crate) version_args: Vec<String>,
     #[serde(default)]
+    pub(crate) version_exit_codes: Vec<i32>,
+    #[serde(default)]
     pub(crate) remove: Vec<String>,
     #[serde(default)]
     pub(crate) sha256: BTreeMap<String, String>,
@@ -139,10 +141,10 @@ pub(crate) struct Start {
     pub(crate) files: Vec<File>,
     pub(crate) stdin: Option<Text>,
     pub(crate) console: Option<Console>,
-}
-
     #[serde(default)]
     pub(crate) confined: bool,
+}
+
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Console {

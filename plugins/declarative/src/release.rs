@@ -85,6 +85,7 @@ fn plan(release: &Release) -> ReleasePlan {
     ReleasePlan {
         repository: release.repository.clone(),
         version_args: release.version_args.clone(),
+        version_exit_codes: release.version_exit_codes.clone(),
         remove: release.remove.clone(),
         proof: Proof {
             sha256: release.sha256.clone(),

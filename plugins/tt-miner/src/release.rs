@@ -36,6 +36,8 @@ pub(crate) fn plan(target: &Target) -> Result<InstallPlan> {
         // Releases differ: 2023.1.0 had a folder without the version.
         program_elsewhere: vec![format!("TT-Miner/{program}"), program.to_owned()],
         version_args: vec!["--version".to_owned()],
+        // Its documentation lists no such option: the banner is what it prints before it complains.
+        version_exit_codes: vec![1],
         proof: Proof::default(),
         ..ReleasePlan::default()
     }))

@@ -3,7 +3,7 @@
 use adit_doubles::release::signing::PUBLISHER;
 use serde_json::{Value, json};
 
-use crate::xmrig::{NONE, Rig, archive, asset};
+use crate::xmrig::{NONE, Rig, archive, archive_of, asset};
 
 #[test]
 fn versions_are_installed_side_by_side_and_changed_over_both_faces() {
@@ -124,4 +124,58 @@ fn without_a_signer_of_the_operators_own_only_the_publishers_key_counts() {
     assert!(error.contains("not the pinned 9ac4cea8e66e35a5c7cddc1b446a53638be94409"), "{error}");
     assert!(error.contains(&PUBLISHER.fingerprint()), "{error}");
     assert_eq!(rig.host.get("/miners/xmrig/versions")["versions"], json!([]));
+}
+
+#[test]
+fn a_program_that_crashes_or_is_another_one_is_not_activated() {
+    let rig = Rig::installed();
+    for (script, said) in [
+        (
+            "echo 'XMRig 6.28.5'; exit 3",
+            "printed version 6.28.5 and then ended with exit status: 3",
+        ),
+        ("echo 'XMRig 6.28.5'; kill -SEGV $$", "and then ended with signal: 11"),
+        ("echo 'XMRig 6.27.0'", "reports version 6.27.0 where 6.28.5 was expected"),
+    ] {
+        let program = format!("#!/bin/sh\n{script}\n");
+        let archive = archive_of("6.28.5", program.as_bytes(), "donate.example:3333");
+        rig.publish_archive("6.28.5", archive, &PUBLISHER);
+        let error = rig.install_fails();
+        assert!(error.contains(said), "{error}");
+        let versions = rig.host.get("/miners/xmrig/versions")["versions"].clone();
+        assert_eq!(versions.as_array().unwrap().len(), 1, "{versions}");
+        assert_eq!(
+            (&versions[0]["version"], &versions[0]["active"]),
+            (&json!("6.26.0"), &json!(true))
+        );
+    }
+}
+
+#[test]
+fn an_installation_says_what_it_did_and_goes_back_only_when_asked_to() {
+    let rig = Rig::installed();
+    let said = |args: &[&str]| {
+        let output = rig.host.run(&[&["install", "xmrig"], args].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    rig.publish("6.27.0", &json!({}));
+    assert!(said(&[]).contains("config.json came with it and was removed"));
+    let again = said(&[]);
+    assert!(again.contains("6.27.0 was installed already: nothing changed"), "{again}");
+    assert!(!again.contains("removed"), "{again}");
+    // The release page names an older one, which its publisher did sign.
+    rig.publish("6.26.0", &json!({}));
+    let error = rig.install_fails();
+    assert!(error.contains("6.27.0 was installed here before"), "{error}");
+    let (status, answer) = rig.host.call("POST", "/miners/xmrig/install", NONE);
+    assert_eq!((status, &answer["code"]), (409, &json!("OLDER_RELEASE")), "{answer}");
+    let back = said(&["--version", "6.26.0"]);
+    assert!(
+        back.contains("6.26.0 was installed already and runs from the next start on"),
+        "{back}"
+    );
+    assert!(back.contains("this is a downgrade: 6.27.0 was installed here before"), "{back}");
+    let done = rig.events("install.done");
+    assert_eq!(done.last().unwrap()["downgradeFrom"], "6.27.0", "{done:?}");
 }

@@ -6,11 +6,15 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use serde_json::json;
 
 use crate::release::{archives::sha256, signing::Signer};
+
+/// Time between two bytes of an answer that drips.
+const DROP: Duration = Duration::from_millis(20);
 
 /// What the server does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,12 @@ pub enum Fault {
     Longer,
     /// The API answers with something else.
     Nonsense,
+    /// Answers of the API come byte by byte, without end for a test.
+    DrippingApi,
+    /// Lists and signatures do.
+    DrippingLists,
+    /// Archives do.
+    DrippingArchives,
 }
 
 /// A release as the server has it.
@@ -172,6 +182,14 @@ impl Server {
         let answer = self.answer(&path, from);
         let mut out = stream.into_inner();
         out.write_all(answer.head.as_bytes()).ok();
+        if answer.drips {
+            for byte in &answer.body {
+                if out.write_all(&[*byte]).and_then(|()| out.flush()).is_err() {
+                    return;
+                }
+                thread::sleep(DROP);
+            }
+        }
         out.write_all(&answer.body).ok();
         out.flush().ok();
         if answer.hang {
@@ -231,7 +249,8 @@ impl State {
             })
             .collect();
         let body = json!({ "tag_name": tag, "draft": false, "assets": assets, "more": [1] });
-        Answer::whole(body.to_string().into_bytes())
+        let drips = self.fault == Fault::DrippingApi;
+        Answer { drips, ..Answer::whole(body.to_string().into_bytes()) }
     }
 
     fn download(&mut self, tag: &str, name: &str, from: Option<usize>) -> Answer {
@@ -251,7 +270,8 @@ impl State {
             return Answer::status("404 Not Found");
         };
         if name.starts_with("SHA256SUMS") {
-            return Answer::whole(bytes);
+            let drips = self.fault == Fault::DrippingLists;
+            return Answer { drips, ..Answer::whole(bytes) };
         }
         let ignored = self.fault == Fault::ResumeIgnored;
         let mut answer = match from {
@@ -271,10 +291,16 @@ impl State {
                 }
                 answer.hang = true;
             }
+            Fault::DrippingArchives => answer.drips = true,
             Fault::Longer => {
                 let mut longer = answer.body.clone();
                 longer.extend_from_slice(b"more");
-                answer = Answer { head: Answer::CHUNKLESS.to_owned(), body: longer, hang: false };
+                answer = Answer {
+                    head: Answer::CHUNKLESS.to_owned(),
+                    body: longer,
+                    hang: false,
+                    drips: false,
+                };
             }
             _ => {}
         }
@@ -286,6 +312,7 @@ struct Answer {
     head: String,
     body: Vec<u8>,
     hang: bool,
+    drips: bool,
 }
 
 impl Answer {
@@ -296,7 +323,7 @@ impl Answer {
         let length = body.len();
         let head =
             format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
-        Self { head, body, hang: false }
+        Self { head, body, hang: false, drips: false }
     }
 
     fn rest(bytes: &[u8], from: usize) -> Self {
@@ -307,7 +334,7 @@ impl Answer {
             body.len(),
             total - 1,
         );
-        Self { head, body, hang: false }
+        Self { head, body, hang: false, drips: false }
     }
 
     fn status(status: &str) -> Self {
@@ -317,7 +344,7 @@ impl Answer {
     fn with(status: &str, headers: &str) -> Self {
         let head =
             format!("HTTP/1.1 {status}\r\n{headers}content-length: 0\r\nconnection: close\r\n\r\n");
-        Self { head, body: Vec::new(), hang: false }
+        Self { head, body: Vec::new(), hang: false, drips: false }
     }
 
     fn halve(&mut self) {
