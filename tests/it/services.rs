@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{NONE, host_with, refused},
-    host::{Host, pid_at, signal, wait_for},
+    host::{Host, is_alive, pid_at, signal, wait_for},
     node,
 };
 
@@ -197,6 +197,24 @@ fn what_a_driver_may_not_do_is_refused_and_shown() {
     assert!(shown.contains("refused calls") && shown.contains("prlimit64 (1 times"), "{shown}");
     let log = host.log();
     assert!(log.contains("refused a system call") && log.contains("prlimit64"), "{log}");
+}
+
+#[test]
+fn a_driver_that_keeps_its_threads_from_noticing_ends_with_the_host() {
+    let mut host = host_with(&format!("{APART}call_timeout_ms = 600000\n"));
+    host.get("/drivers/faulty");
+    let runner = pid_at(&process(&host, "faulty")["pid"]);
+    let holds = host.state().join("driver-data/faulty/holds");
+    thread::scope(|scope| {
+        let request = host.request("GET", "/drivers/faulty/x/try/flood/hold");
+        // The host does not answer it: it is killed meanwhile.
+        let asking = scope.spawn(move || drop(request.send()));
+        wait_for("a driver that holds its threads", || holds.exists().then_some(()));
+        signal(host.pid(), rustix::process::Signal::KILL);
+        asking.join().unwrap();
+    });
+    host.kill();
+    wait_for("the end of the driver's process", || (!is_alive(runner)).then_some(()));
 }
 
 #[test]

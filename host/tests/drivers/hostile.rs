@@ -21,7 +21,7 @@ use adit_plugin_api::HttpRequest;
 use crate::place::{Place, get};
 
 /// What reaches other processes, the machine, or memory that is not counted; and the call by which.
-const CALLS: [(&str, &str); 41] = [
+const CALLS: [(&str, &str); 42] = [
     ("limit-host", "prlimit64"),
     ("limit-own", "prlimit64"),
     ("affinity", "sched_setaffinity"),
@@ -37,6 +37,7 @@ const CALLS: [(&str, &str); 41] = [
     ("queue", "rt_sigqueueinfo"),
     ("pidfd", "pidfd_open"),
     ("owner", "fcntl"),
+    ("lock-range", "fcntl"),
     ("read-memory", "process_vm_readv"),
     ("move-pages", "move_pages"),
     ("robust-list", "get_robust_list"),
@@ -94,8 +95,11 @@ async fn refuses_what_reaches_out() {
     for (what, call) in CALLS {
         let before = refused(&faulty, call);
         let reached = attempt(&object, what).await.unwrap();
+        // Without the host nothing says which thread is the driver's own.
+        let is_open = what == "ask-affinity" && !is_reported;
         // A kernel without the means says so; one with them must use them.
-        assert_eq!(reached.starts_with("refused: "), rules.calls.enforced, "{what}: {reached}");
+        let must_refuse = rules.calls.enforced && !is_open;
+        assert_eq!(reached.starts_with("refused: "), must_refuse, "{what}: {reached}");
         assert!(call.is_empty() || !is_reported || refused(&faulty, call) > before, "{what}");
     }
     for (what, why) in [("reserve", "Cannot allocate memory"), ("pass", "Operation not permitted")]
@@ -137,25 +141,67 @@ async fn modes_owners_and_times_of_files_stay_as_they_are() {
     refuses_changes_of_files().await;
 }
 
-/// Both once more, for root's tests as a user that is not.
+/// Runs a test of this file once more, in a process that `change` has set up.
+fn again(name: &str, change: impl FnOnce(&mut Command)) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &format!("hostile::{name}")]).current_dir("/");
+    change(&mut command);
+    let output = command.output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{name}: {printed}");
+}
+
 #[test]
 fn an_ordinary_user_is_as_safe_as_root() {
     if !rustix::process::geteuid().is_root() {
         // Then the tests above were those of an ordinary user.
         return;
     }
-    let exe = std::env::current_exe().unwrap();
     for name in [
         "what_reaches_out_of_the_process_is_refused_and_reported",
         "modes_owners_and_times_of_files_stay_as_they_are",
     ] {
-        let mut command = Command::new(&exe);
-        command.args(["--exact", &format!("hostile::{name}")]).uid(65_534).gid(65_534);
         // Not root's own folder for temporary files, if it has one.
-        let output = command.env("TMPDIR", "/tmp").current_dir("/").output().unwrap();
-        let message = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && message.contains("1 passed"), "{name}: {message}");
+        again(name, |command| {
+            command.uid(65_534).gid(65_534).env("TMPDIR", "/tmp");
+        });
     }
+}
+
+/// As in a container whose manager answers system calls itself: there is one listener for all
+/// filters of a process.
+#[test]
+fn where_refused_calls_cannot_be_reported_they_are_refused_all_the_same() {
+    for name in [
+        "what_reaches_out_of_the_process_is_refused_and_reported",
+        "modes_owners_and_times_of_files_stay_as_they_are",
+        "threads_have_a_bound",
+    ] {
+        again(name, |command| {
+            // SAFETY: the hook makes three system calls and allocates nothing.
+            unsafe { command.pre_exec(take_listener) };
+        });
+    }
+}
+
+/// Installs a filter that allows everything and keeps its listener.
+fn take_listener() -> std::io::Result<()> {
+    /// `struct sock_fprog`.
+    #[repr(C)]
+    struct Program(u16, *const libc::sock_filter);
+    // Returns SECCOMP_RET_ALLOW.
+    let allow = libc::sock_filter { code: 6, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+    let program = Program(1, &raw const allow);
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // SAFETY: the call takes numbers.
+    unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    // SAFETY: the program and its statement outlive the call.
+    let listener = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
+    };
+    // SAFETY: the call takes numbers; with the flag cleared the test keeps the listener.
+    let kept = unsafe { libc::syscall(libc::SYS_fcntl, listener, libc::F_SETFD, 0) };
+    if listener < 0 || kept < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,8 +236,15 @@ async fn threads_have_a_bound() {
         assert!(refused(&faulty, "clone") > 0);
         assert_eq!(faulty.runner().unwrap().starts, 1);
     } else {
-        let message = reached.unwrap_err().to_string();
-        assert!(message.contains("threads, more than the"), "{message}");
+        // They are counted each second, so some more may come first.
+        let ended = async {
+            while faulty.health().crashes == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(crate::place::PATIENCE, ended).await.expect("it is killed");
+        let cause = faulty.runner().unwrap().last_end.unwrap().cause;
+        assert!(cause.contains("threads, more than the"), "{cause}");
     }
 }
 
@@ -205,7 +258,11 @@ async fn what_a_driver_stores_has_a_bound() {
         let place = Place::with_drivers();
         let (_drivers, _faulty, object) =
             load(&place, |options| options.hosting.rations.disk_bytes = 16 << 20).await;
-        let message = attempt(&object, &format!("flood/{what}")).await.unwrap_err().to_string();
+        let message = match attempt(&object, &format!("flood/{what}")).await {
+            Err(error) => error.to_string(),
+            // Some parents of tests ignore the signal for all that they start.
+            Ok(refused) => refused.replace("File too large", "SIGXFSZ"),
+        };
         assert!(message.contains(why) || message.contains("SIGXFSZ"), "{what}: {message}");
     }
 }

@@ -87,6 +87,11 @@ fn call(what: &str, argument: &str, data_dir: &Path) -> io::Result<c_long> {
         "tgkill" => raw(libc::SYS_tgkill, [host, host, 0, 0, 0, 0]),
         "queue" => raw(libc::SYS_rt_sigqueueinfo, [host, 0, address(zero.as_ptr()), 0, 0, 0]),
         "pidfd" => raw(libc::SYS_pidfd_open, [host, 0, 0, 0, 0, 0]),
+        "lock-range" => {
+            let file = File::open("/dev/null")?;
+            let descriptor = c_long::from(file.as_raw_fd());
+            raw(libc::SYS_fcntl, [descriptor, 6, address(zero.as_ptr()), 0, 0, 0])
+        }
         "owner" => {
             let file = File::open("/dev/null")?;
             raw(libc::SYS_fcntl, [c_long::from(file.as_raw_fd()), 8, host, 0, 0, 0])
@@ -256,6 +261,13 @@ fn flood(what: &str, data_dir: &Path) -> io::Result<()> {
             raw(libc::SYS_setpriority, [0, 0, 0, 0, 0, 0]).ok();
         },
         "answers" => answers(),
+        "hold" => {
+            hold_other_threads()?;
+            fs::write(data_dir.join("holds"), "")?;
+            loop {
+                thread::sleep(Duration::from_secs(3600));
+            }
+        }
         _ => Err(io::Error::other("no such flood")),
     }
 }

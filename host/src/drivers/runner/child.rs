@@ -49,6 +49,10 @@ pub fn main() -> ExitCode {
 }
 
 fn begin() -> io::Result<()> {
+    // A driver may keep every thread from noticing that the host is gone. Without a host nothing
+    // counts what it uses.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     close_inherited()?;
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     // Drivers that read from stdin must not get the host's frames.

@@ -30,6 +30,8 @@ use crate::drivers::{
 
 /// Questions of a driver to the host that may be under way at once.
 const MOST_SERVICES: usize = 32;
+/// What these questions may hold together, in bytes.
+const MOST_ASKED: usize = 16 << 20;
 /// Answers to a driver that may wait until it reads them, in bytes. Far more than a driver that reads
 /// ever leaves; one that asks and does not read would fill the host's memory.
 const MOST_UNREAD: usize = 16 << 20;
@@ -266,6 +268,7 @@ impl Conn {
     pub(super) async fn read(self: &Arc<Self>, read: OwnedReadHalf) -> io::Result<()> {
         let mut read = BufReader::with_capacity(64 << 10, read);
         let services = Arc::new(Semaphore::new(MOST_SERVICES));
+        let asked = Arc::new(Semaphore::new(MOST_ASKED));
         loop {
             let mut length = [0; 4];
             match read.read_exact(&mut length).await {
@@ -275,7 +278,7 @@ impl Conn {
             };
             let mut body = vec![0; frame::length(length, frame::MOST_FROM_RUNNER)?];
             read.read_exact(&mut body).await?;
-            if !self.take(Frame::decode(&body)?, &services)? {
+            if !self.take(Frame::decode(&body)?, (&services, &asked))? {
                 // The driver writes more log lines than anybody wants. Reading slows down, so that
                 // dropping them costs the driver its time and not the host.
                 sleep(DROP_PAUSE).await;
@@ -284,7 +287,11 @@ impl Conn {
     }
 
     /// Handles a frame. `false` when many log lines have been dropped in a row.
-    fn take(self: &Arc<Self>, frame: Frame, most: &Arc<Semaphore>) -> io::Result<bool> {
+    fn take(
+        self: &Arc<Self>,
+        frame: Frame,
+        (most, asked): (&Arc<Semaphore>, &Arc<Semaphore>),
+    ) -> io::Result<bool> {
         match (frame.kind, frame.code) {
             (Kind::Answer | Kind::Failure, _) => {
                 let waiting = self.state().waiting.remove(&frame.id);
@@ -302,17 +309,23 @@ impl Conn {
             (Kind::Note, frame::DROP) => drop(self.state().services.remove(&frame.object)),
             (Kind::Note, _) => return Err(frame::broken("a note of no known kind")),
             (Kind::Ask, _) => {
-                let permit = Arc::clone(most).try_acquire_owned();
+                let bytes = frame.parts.iter().map(Vec::len).sum::<usize>();
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                let permit = Arc::clone(most)
+                    .try_acquire_owned()
+                    .and_then(|one| Ok((one, Arc::clone(asked).try_acquire_many_owned(bytes)?)));
                 let services = self.state().services.get(&frame.object).cloned();
                 match (services, permit) {
-                    (Some(services), Ok(permit)) => self.answer(frame, services, permit),
+                    (Some(services), Ok(permits)) => self.answer(frame, services, permits),
                     (None, _) => {
                         let none = Error::unavailable("this object has no host any more");
                         self.reply(&frame, Err(none));
                     }
                     (_, Err(_)) => {
                         let busy = Error::unavailable(format!(
-                            "the driver has {MOST_SERVICES} questions to the host under way"
+                            "the driver has {MOST_SERVICES} questions to the host under way, or {} \
+                             MiB of them",
+                            MOST_ASKED >> 20
                         ));
                         self.reply(&frame, Err(busy));
                     }
@@ -326,7 +339,7 @@ impl Conn {
         self: &Arc<Self>,
         mut frame: Frame,
         services: Arc<dyn Services>,
-        permit: OwnedSemaphorePermit,
+        permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
     ) {
         let conn = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
@@ -334,7 +347,7 @@ impl Conn {
             let work = std::panic::AssertUnwindSafe(|| serve::answer(&*services, code, parts));
             let result = std::panic::catch_unwind(work);
             conn.reply(&frame, result.unwrap_or_else(|_| Err(Error::failed("the host panicked"))));
-            drop(permit);
+            drop(permits);
         });
     }
 

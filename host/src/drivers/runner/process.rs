@@ -3,7 +3,8 @@
 use std::{
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     process::ExitStatus,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
     time::Duration,
 };
 
@@ -11,6 +12,7 @@ use tokio::{
     io::{AsyncReadExt, Interest},
     net::{UnixStream, unix::OwnedReadHalf},
     process::{Child, ChildStderr},
+    sync::oneshot,
     task::JoinSet,
     time::timeout,
 };
@@ -42,6 +44,8 @@ pub(super) enum End {
 
 /// Threads of a runner, besides those that answer calls: the first one, and some that drop objects.
 const OWN_THREADS: usize = 8;
+/// The stack of the thread that starts a runner, in bytes.
+const PARENT_STACK: usize = 256 << 10;
 /// The least time between two pieces of what a runner prints.
 const PRINTING: Duration = Duration::from_millis(2);
 
@@ -66,12 +70,7 @@ pub(super) async fn start(
     ours.set_nonblocking(true).map_err(cannot)?;
     let socket = UnixStream::from_std(ours).map_err(cannot)?;
     let spawn = Arc::clone(spawn);
-    let runtime = tokio::runtime::Handle::current();
-    let spawning = tokio::task::spawn_blocking(move || {
-        let _guard = runtime.enter();
-        spawn(OwnedFd::from(theirs))
-    });
-    let child = spawning.await.map_err(|error| cannot(error.into()))?.map_err(cannot)?;
+    let (child, parent) = spawn_from_thread(spawn, OwnedFd::from(theirs)).await.map_err(cannot)?;
     let pid = child.id();
     let (conn, read) = Conn::new(socket, caller, log_lines_per_second);
     let watched = Watched {
@@ -83,8 +82,40 @@ pub(super) async fn start(
         refusals,
     };
     let reader = read_and_watch(Arc::clone(&conn), read, watched);
-    tokio::spawn(attend(child, Arc::clone(&conn), reader, driver.to_owned(), told));
+    let attending = attend(child, Arc::clone(&conn), reader, driver.to_owned(), told);
+    tokio::spawn(async move {
+        attending.await;
+        drop(parent);
+    });
     Ok((conn, pid))
+}
+
+/// Starts the process from a thread that lives until what is returned with it is dropped. The kernel
+/// kills a runner when the thread that started it ends, which is meant for the end of the host; the
+/// threads of the runtime come and go.
+async fn spawn_from_thread(
+    spawn: Spawner,
+    socket: OwnedFd,
+) -> std::io::Result<(Child, mpsc::Sender<()>)> {
+    let runtime = tokio::runtime::Handle::current();
+    let (started, starting) = oneshot::channel();
+    let (parent, end) = mpsc::channel::<()>();
+    let living = move || {
+        let child = {
+            let _guard = runtime.enter();
+            spawn(socket)
+        };
+        // It ends when the sender is dropped.
+        if started.send(child).is_ok() {
+            end.recv().ok();
+        }
+    };
+    thread::Builder::new()
+        .name("runner-parent".to_owned())
+        .stack_size(PARENT_STACK)
+        .spawn(living)?;
+    let child = starting.await.map_err(std::io::Error::other)??;
+    Ok((child, parent))
 }
 
 /// A process that is looked after.

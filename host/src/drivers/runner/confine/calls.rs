@@ -2,13 +2,14 @@
 //!
 //! An allow-list: what is not listed is refused, so a call that a later kernel adds is refused too.
 //! Some calls are allowed with certain arguments only, as far as they are numbers; a filter cannot
-//! look behind a pointer. Three filters are installed, of which the strictest answer counts:
+//! look behind a pointer. Three filters are installed in this order. The strictest answer counts, and
+//! of two errors that of the later filter:
 //!
-//! 1. [`missing`]: two calls whose arguments are behind a pointer seem not to exist, so that libraries
-//!    use older ones.
-//! 2. [`allowed`]: the list. A refused call is handed over to the host, which refuses it there and
+//! 1. [`allowed`]: the list. A refused call is handed over to the host, which refuses it there and
 //!    notes its name; threads are counted that way too (see `supervise`). Without that
 //!    (kernels before 5.5, some containers) it fails with `EPERM` right away.
+//! 2. [`missing`]: two calls whose arguments are behind a pointer seem not to exist, so that libraries
+//!    use older ones.
 //! 3. [`sealed`]: what the runner itself needed to get this far.
 //!
 //! The table was run on x86_64. For aarch64 it is the same without the calls that do not exist there;
@@ -215,19 +216,14 @@ const SOMETIMES: &[If] = &[
     (nr::__NR_openat, &[(2, TO_READ_AND_WRITE), (3, PLAIN_MODE)]),
     (nr::__NR_mkdirat, &[(2, PLAIN_MODE)]),
     (nr::__NR_mmap, &[(3, PRIVATE)]),
-    // Not F_SETOWN: it sends signals to other processes. No leases, no larger pipes.
+    // Not F_SETOWN: it sends signals to other processes. No leases, no larger pipes, and no locks of
+    // ranges, of which the kernel would keep any number: flock has one for each file.
     (nr::__NR_fcntl, &[(1, Must::Be(nr::F_DUPFD))]),
     (nr::__NR_fcntl, &[(1, Must::Be(nr::F_DUPFD_CLOEXEC))]),
     (nr::__NR_fcntl, &[(1, Must::Be(nr::F_GETFD))]),
     (nr::__NR_fcntl, &[(1, Must::Be(nr::F_SETFD))]),
     (nr::__NR_fcntl, &[(1, Must::Be(nr::F_GETFL))]),
     (nr::__NR_fcntl, &[(1, Must::Be(nr::F_SETFL))]),
-    (nr::__NR_fcntl, &[(1, Must::Be(nr::F_GETLK))]),
-    (nr::__NR_fcntl, &[(1, Must::Be(nr::F_SETLK))]),
-    (nr::__NR_fcntl, &[(1, Must::Be(nr::F_SETLKW))]),
-    (nr::__NR_fcntl, &[(1, Must::Be(nr::F_OFD_GETLK))]),
-    (nr::__NR_fcntl, &[(1, Must::Be(nr::F_OFD_SETLK))]),
-    (nr::__NR_fcntl, &[(1, Must::Be(nr::F_OFD_SETLKW))]),
     (nr::__NR_ioctl, &[(1, Must::Be(ioctl::FIONREAD))]),
     (nr::__NR_ioctl, &[(1, Must::Be(ioctl::FIONBIO))]),
     (nr::__NR_ioctl, &[(1, Must::Be(ioctl::FIOCLEX))]),

@@ -23,6 +23,8 @@ use rustix::{
 
 /// Files that a driver may have open.
 const MOST_FILES: u64 = 256;
+/// Signals that may be queued.
+const MOST_SIGNALS: u64 = 64;
 /// The stack of the main thread, in bytes. Stacks that grow are not counted as memory.
 const STACK: u64 = 8 << 20;
 /// How much more than its memory a driver may reserve: a bound on the tables that the kernel keeps
@@ -154,6 +156,8 @@ fn limit(order: &LoadOrder) -> rustix::io::Result<()> {
     hard(Resource::Core, 0)?;
     hard(Resource::Nofile, MOST_FILES)?;
     hard(Resource::Memlock, 0)?;
+    // What is queued counts for the user, so it would be missing elsewhere.
+    hard(Resource::Sigpending, MOST_SIGNALS)?;
     hard(Resource::Fsize, order.bounds.file_bytes())?;
     // A lower limit than the one it was started with is kept.
     let stack = rustix::process::getrlimit(Resource::Stack).maximum.unwrap_or(STACK);
@@ -206,15 +210,15 @@ fn restrict_files(order: &LoadOrder) -> Result<RestrictionStatus, RulesetError> 
 
 fn restrict_calls(network: bool) -> Result<Option<OwnedFd>, String> {
     let failed = |error: io::Error| format!("seccomp failed: {error}");
-    sys::install(&calls::missing()?).map_err(failed)?;
-    if can_continue()
-        && let Ok(listener) = sys::install_with_listener(&calls::allowed(network, true)?)
-    {
-        return Ok(Some(listener));
+    let supervised = calls::allowed(network, true)?;
+    let listener = if can_continue() { sys::install_with_listener(&supervised).ok() } else { None };
+    if listener.is_none() {
+        // There is one listener for all filters of a process, and a container may have taken it.
+        sys::install(&calls::allowed(network, false)?).map_err(failed)?;
     }
-    // One container may have one listener, and this may be in one.
-    sys::install(&calls::allowed(network, false)?).map_err(failed)?;
-    Ok(None)
+    // Of two errors that filters give, that of the later filter counts.
+    sys::install(&calls::missing()?).map_err(failed)?;
+    Ok(listener)
 }
 
 /// Whether the host may have the kernel make a call that was handed over: since Linux 5.5.
