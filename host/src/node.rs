@@ -24,6 +24,7 @@ mod obey;
 mod pairing;
 mod past;
 pub mod payload;
+mod peers;
 mod report;
 mod reported;
 mod rotate;
@@ -48,6 +49,7 @@ use crate::{
     node::{
         identity::{Identity, KeyFolder},
         net::Net,
+        peers::PeerTable,
         session::Reason,
         view::{IdentityView, NodeInfo},
     },
@@ -93,6 +95,7 @@ struct Inner {
     keys: KeyFolder,
     store: Store,
     miners: Miners,
+    peers: Arc<PeerTable>,
     /// The network, once the node is initialised. Locked for moments only.
     net: Mutex<Option<Arc<Net>>>,
     /// Held while a key is made or changed, so that it happens once at a time.
@@ -108,8 +111,9 @@ impl Node {
         let keys = KeyFolder::new(options.folder.clone());
         let identity = keys.load()?;
         let changing = tokio::sync::Mutex::new(());
-        let node =
-            Self(Arc::new(Inner { options, keys, store, miners, net: Mutex::new(None), changing }));
+        let peers = PeerTable::read(store.clone()).await?;
+        let net = Mutex::new(None);
+        let node = Self(Arc::new(Inner { options, keys, store, miners, peers, net, changing }));
         let weak = Arc::downgrade(&node.0);
         node.0.miners.history().watch_elsewhere(Arc::new(move |at_ms| {
             let net = weak.upgrade().and_then(|inner| Self(inner).net().ok());
@@ -127,7 +131,8 @@ impl Node {
         let next = inner.keys.next_key()?.map(|key| key.public());
         let (options, store, miners) =
             (inner.options.clone(), inner.store.clone(), inner.miners.clone());
-        let net = Net::begin(options, identity, next, store, miners).await?;
+        let peers = Arc::clone(&inner.peers);
+        let net = Net::begin(options, identity, next, store, miners, peers).await;
         *self.slot() = Some(Arc::clone(&net));
         Ok(net)
     }
@@ -196,6 +201,13 @@ impl Node {
     /// # Errors
     /// [`Error::Invalid`] when none was announced; [`Error::Key`] when the files refuse.
     pub async fn finish_rotation(&self) -> Result<NodeInfo, Error> {
+        // In a task of its own: a caller that gives up must not leave the node without a network.
+        let node = self.clone();
+        let done = tokio::spawn(async move { node.let_next_key_take_over().await });
+        done.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+
+    async fn let_next_key_take_over(&self) -> Result<NodeInfo, Error> {
         let _alone = self.0.changing.lock().await;
         let net = self.net()?;
         if self.0.keys.next_key()?.is_none() {

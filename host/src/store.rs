@@ -34,10 +34,10 @@ pub use driver_storage::StorageLimit;
 pub use event::EventQuery;
 pub use history_read::{HistoryReader, Read, Source};
 pub use incident::IncidentLimits;
-pub use invite::InviteRow;
+pub use invite::{InviteRow, Joined};
 pub use miner::MinerRow;
 pub use open::SetAside;
-pub use peer::PeerRow;
+pub use peer::{InviteId, PeerRow, PeerUpdate};
 pub use pool::PoolRow;
 pub use run::RunRow;
 pub use token::TokenRow;
@@ -139,6 +139,19 @@ impl Store {
         let (job, result) = envelope(job);
         self.jobs.blocking_send(job).map_err(|_| Error::Closed)?;
         result.blocking_recv().map_err(|_| Error::Closed)?.map_err(|failure| self.error(failure))
+    }
+
+    /// Keeps the database from doing anything until the returned half is dropped.
+    #[cfg(test)]
+    pub(crate) async fn hold(&self) -> std::sync::mpsc::Sender<()> {
+        let (held, until) = std::sync::mpsc::channel();
+        let (told, begun) = oneshot::channel();
+        let job: Job = Box::new(move |_| {
+            let _held = told.send(());
+            let _released = until.recv();
+        });
+        assert!(self.jobs.send(job).await.is_ok() && begun.await.is_ok());
+        held
     }
 
     fn error(&self, failure: Failure) -> Error {

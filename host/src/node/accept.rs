@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::{
     model::peer::PublicKey,
     node::{
+        Error,
         limits::Share,
         link::{Confirmed, Link},
         net::Net,
@@ -183,24 +184,22 @@ async fn pair(
     handshake: Handshake,
 ) -> Result<(), Reason> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
-    let old = net.book().get(&key).map(|known| known.row.clone());
-    let rights = net.first_rights(handshake.role);
     let row = PeerRow {
         key,
         name: line(&handshake.name),
         role: handshake.role,
-        rights: old.as_ref().map_or(rights, |old| old.rights),
-        tags: old.as_ref().map_or(invite.tags, |old| old.tags.clone()),
-        address: old.as_ref().and_then(|old| old.address.clone()),
-        dial: old.as_ref().is_some_and(|old| old.dial),
-        added_at_ms: old.as_ref().map_or(now_ms, |old| old.added_at_ms),
+        rights: net.first_rights(handshake.role),
+        tags: invite.tags,
+        address: None,
+        dial: false,
+        added_at_ms: now_ms,
         last_seen_at_ms: Some(now_ms),
-        next_key: handshake.next_key,
+        next_key: handshake.next_key.filter(|next| *next != net.identity.public),
         version: Some(line(&handshake.version)),
+        invite: Some(invite.id),
     };
-    match net.store.consume_invite(invite.id, now_ms, row.clone()).await {
-        Ok(true) => {
-            net.book().put(row.clone());
+    match net.peers.pair(invite.id, now_ms, row).await {
+        Ok(Some(row)) => {
             tracing::info!(peer = %key.id(), name = row.name, role = %row.role, "paired with a node");
             net.publish("peer.paired", &key, json!({ "name": row.name, "role": row.role }));
             let outcome = format!("paired, may: {}", row.rights);
@@ -208,7 +207,8 @@ async fn pair(
             net.audit(who, String::new(), "join by invite".to_owned(), outcome).await;
             Ok(())
         }
-        Ok(false) => Err(Reason::Told("the invite was used or has expired".to_owned())),
+        Ok(None) => Err(Reason::Told("the invite was used or has expired".to_owned())),
+        Err(Error::NoPeer(_)) => Err(Reason::Revoked),
         Err(error) => {
             tracing::error!(%error, "cannot write down a new peer");
             Err(Reason::ShuttingDown)

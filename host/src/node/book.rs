@@ -33,6 +33,8 @@ use crate::{
 const COMMANDS_OF_PEER: (u32, u32) = (200, 2);
 /// Events of one peer at once, and a second: they are kept too.
 const EVENTS_OF_PEER: (u32, u32) = (100, 1);
+/// Changes of keys that are remembered; beyond that all are forgotten.
+const SUCCESSORS: usize = 10_000;
 /// Commands of one peer that are carried out at once.
 const COMMANDS: usize = 16;
 
@@ -211,21 +213,20 @@ impl Known {
 pub(crate) struct Book {
     peers: HashMap<PublicKey, Known>,
     ids: HashMap<NodeId, PublicKey>,
+    /// Keys that took over, by the id of the one before.
+    successors: HashMap<NodeId, PublicKey>,
 }
 
 impl Book {
     pub(crate) fn new(rows: Vec<PeerRow>) -> Self {
         let mut book = Self::default();
-        rows.into_iter().for_each(|row| book.put(row));
+        rows.into_iter().for_each(|row| book.insert(row));
         book
     }
 
-    /// Adds a peer or changes what is known of it.
-    pub(crate) fn put(&mut self, row: PeerRow) {
-        if let Some(known) = self.peers.get_mut(&row.key) {
-            known.row = row;
-            return;
-        }
+    /// Adds a peer that was not known.
+    pub(crate) fn insert(&mut self, row: PeerRow) {
+        self.successors.remove(&row.key.id());
         let known = Known::new(row);
         self.ids.insert(known.id.clone(), known.row.key);
         self.peers.insert(known.row.key, known);
@@ -252,6 +253,45 @@ impl Book {
         self.peers.values().find(|known| known.row.next_key.as_ref() == Some(key))
     }
 
+    /// Whether the peer with `key` may announce `next` as its next key: it belongs to nobody else.
+    pub(crate) fn is_free(&self, key: &PublicKey, next: &PublicKey) -> bool {
+        let is_announced = self.announced(next).is_some_and(|known| known.row.key != *key);
+        !is_announced && !self.peers.contains_key(next)
+    }
+
+    /// Gives a peer its announced key. Its session ends; what two machines did under the old key
+    /// still counts. `None`: there is no such peer.
+    pub(crate) fn rename(&mut self, old: &PublicKey, new: PublicKey) -> Option<PeerRow> {
+        let known = self.take(old, Reason::Rotated)?;
+        let row = PeerRow { key: new, next_key: None, ..known.row };
+        let Known { cloned, commands, events, .. } = known;
+        self.insert(row.clone());
+        if self.successors.len() >= SUCCESSORS {
+            self.successors.clear();
+        }
+        self.successors.insert(old.id(), new);
+        if let Some(renamed) = self.peers.get_mut(&new) {
+            (renamed.cloned, renamed.commands, renamed.events) = (cloned, commands, events);
+        }
+        Some(row)
+    }
+
+    /// The key that the peer with `key` has now: one that changes it cannot get away from an order
+    /// of the operator who saw the old one.
+    pub(crate) fn current(&self, key: PublicKey) -> PublicKey {
+        let mut current = key;
+        while !self.peers.contains_key(&current) {
+            let Some(next) = self.successors.get(&current.id()) else { return key };
+            current = *next;
+        }
+        current
+    }
+
+    /// The key that took over from the one with this id.
+    pub(crate) fn successor(&self, id: &NodeId) -> Option<PublicKey> {
+        self.successors.get(id).map(|key| self.current(*key))
+    }
+
     /// Whether the peer may have one more command noted now.
     pub(crate) fn may_command(&mut self, key: &PublicKey) -> bool {
         let known = self.peers.get_mut(key);
@@ -264,17 +304,21 @@ impl Book {
         known.is_some_and(|known| known.events.take(1, Instant::now()))
     }
 
-    /// Forgets a peer; its session ends at once.
-    pub(crate) fn remove(&mut self, key: &PublicKey, reason: Reason) -> Option<PeerRow> {
+    /// Deletes a peer; its session ends at once. `false`: there is none.
+    pub(crate) fn remove(&mut self, key: &PublicKey, reason: Reason) -> bool {
+        self.take(key, reason).is_some()
+    }
+
+    fn take(&mut self, key: &PublicKey, reason: Reason) -> Option<Known> {
         let known = self.peers.remove(key)?;
         self.ids.remove(&known.id);
-        if let Some(session) = known.session {
+        if let Some(session) = &known.session {
             session.end(reason);
         }
-        if let Some(dialler) = known.dialler {
+        if let Some(dialler) = &known.dialler {
             dialler.cancel();
         }
-        Some(known.row)
+        Some(known)
     }
 
     /// Makes `session` the one of its peer.
@@ -285,6 +329,10 @@ impl Book {
         session: &Arc<Session>,
     ) -> Result<(), Reason> {
         let known = self.peers.get_mut(key).ok_or(Reason::Revoked)?;
+        // The operator disconnected the peer while it was dialled.
+        if session.dialled_here && !known.row.dial {
+            return Err(Reason::Disconnected);
+        }
         if known.instances.see(session.instance) {
             known.cloned = true;
         }

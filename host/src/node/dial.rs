@@ -137,22 +137,22 @@ pub(crate) async fn join(net: &Arc<Net>, invite: &Invite) -> Result<PublicKey, E
         shake(net, &key, &invite.address, mode, Some(&psk)).await.map_err(unreachable)?;
     // The listener has proven that it made the invite. Written down before it may count the invite
     // as used: a crash in between leaves a peer that is refused, and joining again mends that.
-    let old = net.book().get(&key).map(|known| known.row.clone());
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let row = PeerRow {
         key,
         name: line(&card.name),
         role: card.role,
-        rights: old.as_ref().map_or(net.first_rights(card.role), |old| old.rights),
-        tags: old.as_ref().map(|old| old.tags.clone()).unwrap_or_default(),
+        rights: net.first_rights(card.role),
+        tags: Vec::new(),
         address: Some(invite.address.clone()),
         dial: true,
-        added_at_ms: old.as_ref().map_or(now_ms, |old| old.added_at_ms),
+        added_at_ms: now_ms,
         last_seen_at_ms: Some(now_ms),
         next_key: None,
         version: None,
+        invite: None,
     };
-    net.put_peer(row).await?;
+    let is_new = net.peers.join(row).await?;
     let (told, begun) = oneshot::channel();
     link.begun = Some(told);
     let meeting = Arc::clone(net);
@@ -169,9 +169,8 @@ pub(crate) async fn join(net: &Arc<Net>, invite: &Invite) -> Result<PublicKey, E
         Ok(()) => Ok(key),
         Err(_) => {
             let reason = ended.await.unwrap_or(Reason::ShuttingDown);
-            if old.is_none() {
-                net.book().remove(&key, Reason::Revoked);
-                net.store.remove_peer(key).await?;
+            if is_new {
+                net.peers.discard(key).await?;
             }
             Err(Error::Unreachable { address: invite.address.clone(), reason: reason.to_string() })
         }

@@ -21,16 +21,17 @@ use crate::{
         rights::Rights,
     },
     node::{
-        Error, Listen, Options, accept,
+        Listen, Options, accept,
         book::Book,
         dial,
         identity::Identity,
         late,
         limits::{Failures, Refusals, Shares},
         obey::UnderWay,
+        peers::PeerTable,
         report::{self, Moment},
     },
-    store::{AuditEntry, PeerRow, Store},
+    store::{AuditEntry, Store},
 };
 
 /// Handshakes at once.
@@ -50,8 +51,7 @@ pub(crate) struct Net {
     pub(crate) instance: Uuid,
     pub(crate) store: Store,
     pub(crate) miners: Miners,
-    /// Locked for moments, never across an await.
-    book: Mutex<Book>,
+    pub(crate) peers: Arc<PeerTable>,
     failures: Mutex<Failures>,
     refusals: Mutex<Refusals>,
     pub(crate) shares: Shares,
@@ -87,7 +87,8 @@ impl Net {
         next_key: Option<PublicKey>,
         store: Store,
         miners: Miners,
-    ) -> Result<Arc<Self>, Error> {
+        peers: Arc<PeerTable>,
+    ) -> Arc<Self> {
         if identity.role.commands() {
             let files = raise_limit();
             if files < DESCRIPTORS {
@@ -97,7 +98,6 @@ impl Net {
                 );
             }
         }
-        let book = Mutex::new(Book::new(store.peers().await?));
         let moments = watch::Sender::new(report::moment(&miners.list()));
         let (late, missing) = mpsc::unbounded_channel();
         let net = Arc::new(Self {
@@ -107,7 +107,7 @@ impl Net {
             instance: Uuid::new_v4(),
             store,
             miners,
-            book,
+            peers,
             failures: Mutex::default(),
             refusals: Mutex::new(Refusals::new(Instant::now())),
             shares: Shares::default(),
@@ -139,7 +139,7 @@ impl Net {
         if net.identity.role.obeys() {
             net.tasks.spawn(crate::node::tell::events(Arc::clone(&net)));
         }
-        Ok(net)
+        net
     }
 
     async fn listen(self: &Arc<Self>) {
@@ -172,7 +172,7 @@ impl Net {
     }
 
     pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.peers.book()
     }
 
     pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
@@ -210,13 +210,6 @@ impl Net {
         }
     }
 
-    /// Writes a peer down and takes it up.
-    pub(crate) async fn put_peer(&self, row: PeerRow) -> Result<(), Error> {
-        self.store.put_peer(row.clone()).await?;
-        self.book().put(row);
-        Ok(())
-    }
-
     /// Writes an entry into the audit log.
     pub(crate) async fn audit(
         &self,
@@ -247,17 +240,7 @@ impl Net {
         }
         self.tasks.close();
         self.tasks.wait().await;
-        self.write_seen().await;
-    }
-
-    async fn write_seen(&self) {
-        let seen = self.book().take_unwritten();
-        if seen.is_empty() {
-            return;
-        }
-        if let Err(error) = self.store.touch_peers(seen).await {
-            tracing::warn!(%error, "cannot write down when peers were last seen");
-        }
+        self.peers.write_seen().await;
     }
 }
 
@@ -275,7 +258,7 @@ async fn look(net: Arc<Net>) {
 async fn write_down(net: Arc<Net>) {
     let mut ticks = tokio::time::interval(WRITE_DOWN);
     while net.ending.run_until_cancelled(ticks.tick()).await.is_some() {
-        net.write_seen().await;
+        net.peers.write_seen().await;
     }
 }
 

@@ -40,6 +40,12 @@ impl UnderWay {
     fn lock(&self) -> MutexGuard<'_, Commands> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Whether any command is being carried out.
+    #[cfg(test)]
+    pub(crate) fn is_any(&self) -> bool {
+        !self.lock().is_empty()
+    }
 }
 
 /// The rights that a message needs; none for what every peer may ask.
@@ -196,7 +202,11 @@ async fn first_time(net: &Arc<Net>, key: &PublicKey, message: &Message) -> Body 
             return fault("DATABASE_ERROR", "the node cannot note the command, so it did nothing");
         }
     }
-    let answer = carry_out(net, key, &message.body).await;
+    // The right may have been taken away while the command was noted.
+    let answer = match refusal(net, key, &message.body) {
+        Some(refusal) => Body::Error(refusal),
+        None => carry_out(net, key, &message.body).await,
+    };
     let written = |body: Body| {
         let text = message.answer(body).encode().unwrap_or_default();
         String::from_utf8(text).unwrap_or_default()

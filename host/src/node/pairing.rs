@@ -1,16 +1,16 @@
 //! Inviting, joining, and what becomes of peers.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    model::peer::NodeId,
+    model::peer::{NodeId, PublicKey},
     node::{
         Error, Node,
         accept::line,
-        book::Known,
+        book::{Book, Known},
         dial,
         invite::{self, Invite},
         message::Body,
@@ -19,7 +19,7 @@ use crate::{
         session::Reason,
         view::{self, InviteView, PeerChange, PeerView},
     },
-    store::{InviteRow, PeerRow},
+    store::{InviteRow, PeerRow, PeerUpdate},
 };
 
 /// Longest wait for a connection that the operator asked for.
@@ -112,54 +112,57 @@ impl Node {
     /// [`Error::NoPeer`], [`Error::Invalid`], or when it cannot be written down.
     pub async fn change_peer(&self, id: &str, change: PeerChange) -> Result<PeerView, Error> {
         let net = self.net()?;
-        let mut row = find(&net, id)?;
-        if let Some(rights) = change.rights {
-            let obeyed = net.identity.role.obeys() && row.role.commands();
-            if !rights.is_empty() && !obeyed {
-                let told = format!(
-                    "rights: a node that is a {} obeys no peer that is a {}",
-                    net.identity.role, row.role
-                );
+        let key = find_current(&net.book(), id)?;
+        let PeerChange { rights, tags, address } = change;
+        let tags = tags.map(checked_tags).transpose()?;
+        let address = address.map(|it| (!it.is_empty()).then_some(it));
+        if let Some(Some(address)) = &address {
+            invite::check_address(address)?;
+        }
+        if let Some(rights) = rights {
+            // What is taken away is gone before it is written down.
+            net.peers.narrow(&key, rights);
+        }
+        let dial = address.as_ref().map(Option::is_some);
+        let update = PeerUpdate { rights, tags, address, dial, ..PeerUpdate::default() };
+        let own = net.identity.role;
+        let decided = move |_: &Book, row: &PeerRow| {
+            let obeyed = own.obeys() && row.role.commands();
+            if rights.is_some_and(|it| !it.is_empty()) && !obeyed {
+                let told =
+                    format!("rights: a node that is a {own} obeys no peer that is a {}", row.role);
                 return Err(Error::Role(told));
             }
-            row.rights = rights;
-        }
-        if let Some(tags) = change.tags {
-            row.tags = checked_tags(tags)?;
-        }
-        let address_changed = change.address.is_some();
-        if let Some(address) = change.address {
-            row.address = None;
-            row.dial = false;
-            if !address.is_empty() {
-                invite::check_address(&address)?;
-                (row.address, row.dial) = (Some(address), true);
-            }
-        }
-        let (key, dial) = (row.key, row.dial);
-        net.put_peer(row).await?;
-        if address_changed && dial {
+            Ok(update)
+        };
+        let key = net.peers.update(key, decided).await?.key;
+        if dial == Some(true) {
             dial::keep(&net, key);
         }
         self.shown(&net, &key.id())
     }
 
-    /// Forgets a peer. Its session ends at once and it is let in no more.
+    /// Deletes a peer, and what is left of the invite that it joined with. Its session ends at once
+    /// and it is let in no more.
     ///
     /// # Errors
-    /// [`Error::NoPeer`], or when the database cannot be written: it is cut off all the same.
+    /// [`Error::NoPeer`], or when the database cannot be written: it is cut off all the same, and
+    /// deleted later.
     pub async fn remove_peer(&self, id: &str) -> Result<(), Error> {
-        let net = self.net()?;
-        let key = find(&net, id)?.key;
-        // First the door, then the file: a slow disk must not leave it open.
-        let removed = net.book().remove(&key, Reason::Revoked);
-        if let Err(error) = net.store.remove_peer(key).await {
-            if let Some(row) = removed {
-                net.book().put(PeerRow { rights: Default::default(), dial: false, ..row });
+        let inner = &self.0;
+        let found = find_current(&inner.peers.book(), id);
+        let key = match found {
+            Ok(key) => key,
+            Err(error) => {
+                let undeleted = id.parse().ok().and_then(|id| inner.peers.undeleted_key(&id));
+                match undeleted {
+                    Some(key) => key,
+                    None => return self.net().and(Err(error)),
+                }
             }
-            return Err(error.into());
-        }
-        net.publish("peer.removed", &key, json!({}));
+        };
+        inner.peers.remove(key).await?;
+        inner.miners.events().publish("peer.removed", json!({ "id": key.id() }));
         Ok(())
     }
 
@@ -188,21 +191,24 @@ impl Node {
     /// with why it could not be reached.
     pub async fn connect(&self, id: &str) -> Result<PeerView, Error> {
         let net = self.net()?;
-        let mut row = find(&net, id)?;
-        let key = row.key;
+        let key = find(&net, id)?.key;
         net.book().forgive(&key);
         let mut registrations = net.registrations.subscribe();
         let is_connected = || net.book().get(&key).is_some_and(|known| known.session.is_some());
         if is_connected() {
             return self.shown(&net, &key.id());
         }
-        if row.address.is_none() {
-            let told = "this node does not know an address of that peer: it dials this one, and is \
-                        let in when it comes; or set an address with PUT /peers/{id}";
-            return Err(Error::Invalid(told.to_owned()));
+        let dialled = |_: &Book, row: &PeerRow| {
+            match row.address {
+            Some(_) => Ok(PeerUpdate { dial: Some(true), ..PeerUpdate::default() }),
+            None => Err(Error::Invalid(
+                "this node does not know an address of that peer: it dials this one, and is let in \
+                 when it comes; or set an address with PUT /peers/{id}"
+                    .to_owned(),
+            )),
         }
-        row.dial = true;
-        net.put_peer(row).await?;
+        };
+        net.peers.update(key, dialled).await?;
         dial::keep(&net, key);
         let deadline = Instant::now() + CONNECT;
         while !is_connected() {
@@ -221,10 +227,10 @@ impl Node {
     /// [`Error::NoPeer`], or when it cannot be written down.
     pub async fn disconnect(&self, id: &str) -> Result<(), Error> {
         let net = self.net()?;
-        let mut row = find(&net, id)?;
-        let key = row.key;
-        row.dial = false;
-        net.put_peer(row).await?;
+        let key = find(&net, id)?.key;
+        let undialled =
+            |_: &Book, _: &PeerRow| Ok(PeerUpdate { dial: Some(false), ..PeerUpdate::default() });
+        net.peers.update(key, undialled).await?;
         let (session, dialler) = {
             let mut book = net.book();
             let known = book.get_mut(&key);
@@ -249,8 +255,11 @@ impl Node {
 }
 
 /// The peer with this id, or with this name if only one has it.
-pub(crate) fn find(net: &Arc<Net>, id_or_name: &str) -> Result<PeerRow, Error> {
-    let book = net.book();
+pub(crate) fn find(net: &Net, id_or_name: &str) -> Result<PeerRow, Error> {
+    find_in(&net.book(), id_or_name)
+}
+
+fn find_in(book: &Book, id_or_name: &str) -> Result<PeerRow, Error> {
     if let Ok(id) = id_or_name.parse::<NodeId>() {
         let known = book.by_id(&id).ok_or_else(|| Error::NoPeer(id.to_string()))?;
         return Ok(known.row.clone());
@@ -264,6 +273,15 @@ pub(crate) fn find(net: &Arc<Net>, id_or_name: &str) -> Result<PeerRow, Error> {
         ))),
         (None, _) => Err(Error::NoPeer(line(id_or_name))),
     }
+}
+
+/// The same, by an id that it had before too.
+fn find_current(book: &Book, id_or_name: &str) -> Result<PublicKey, Error> {
+    let before = |error| {
+        let id = id_or_name.parse().ok();
+        id.and_then(|id| book.successor(&id)).filter(|key| book.get(key).is_some()).ok_or(error)
+    };
+    find_in(book, id_or_name).map(|row| row.key).or_else(before)
 }
 
 fn checked_tags(mut tags: Vec<String>) -> Result<Vec<String>, Error> {

@@ -5,16 +5,18 @@ use std::sync::{Arc, PoisonError};
 use serde_json::json;
 
 use crate::{
-    model::peer::PublicKey,
+    model::{peer::PublicKey, rights::Rights},
     node::{
         Error,
         accept::line,
+        book::Book,
         identity::KeyFolder,
         message::Body,
         net::Net,
         payload::{Handshake, Rotate},
         session::Reason,
     },
+    store::{PeerRow, PeerUpdate},
 };
 
 /// Notes what a peer says of itself at the begin of a session. A session under an announced key
@@ -24,9 +26,13 @@ pub(crate) async fn meet(
     key: PublicKey,
     handshake: Handshake,
 ) -> Result<(), Reason> {
-    let failed = |error: &Error| {
-        tracing::error!(%error, "cannot write down a peer");
-        Reason::ShuttingDown
+    let failed = |error: Error| match error {
+        // Removed meanwhile.
+        Error::NoPeer(_) => Reason::Revoked,
+        error => {
+            tracing::error!(%error, "cannot write down a peer");
+            Reason::ShuttingDown
+        }
     };
     let old = {
         let book = net.book();
@@ -36,39 +42,37 @@ pub(crate) async fn meet(
         }
     };
     if let Some(old) = old {
-        take_over(net, old, key).await.map_err(|error| failed(&error))?;
+        take_over(net, old, key).await.map_err(failed)?;
     }
-    let row = net.book().get(&key).ok_or(Reason::Revoked)?.row.clone();
-    let mut new = row.clone();
-    new.name = line(&handshake.name);
-    new.role = handshake.role;
-    new.version = Some(line(&handshake.version));
-    let is_free = |next: &PublicKey| next != &net.identity.public && net.book().get(next).is_none();
-    new.next_key = handshake.next_key.filter(is_free);
-    // A role that commands is agreed on when pairing: nobody promotes himself.
-    if handshake.role.commands() && !row.role.commands() {
-        new.rights = crate::model::rights::Rights::default();
+    let own = net.identity.public;
+    let told = move |book: &Book, row: &PeerRow| {
+        let is_free = |next: &PublicKey| *next != own && book.is_free(&row.key, next);
+        // A role that commands is agreed on when pairing: nobody promotes himself.
+        let promotes_itself = handshake.role.commands() && !row.role.commands();
+        PeerUpdate {
+            name: Some(line(&handshake.name)),
+            role: Some(handshake.role),
+            rights: promotes_itself.then(Rights::default),
+            next_key: Some(handshake.next_key.filter(is_free)),
+            version: Some(line(&handshake.version)),
+            ..PeerUpdate::default()
+        }
+    };
+    {
+        // Most sessions change nothing, and thousands begin at once after a restart.
+        let book = net.book();
+        let row = &book.get(&key).ok_or(Reason::Revoked)?.row;
+        if told(&book, row).changes_nothing(row) {
+            return Ok(());
+        }
     }
-    if new != row {
-        net.put_peer(new).await.map_err(|error| failed(&error))?;
-    }
-    Ok(())
+    let updated = net.peers.update(key, move |book, row| Ok(told(book, row))).await;
+    updated.map(drop).map_err(failed)
 }
 
 /// Puts the announced key `new` of a peer in the place of `old`.
 pub(crate) async fn take_over(net: &Arc<Net>, old: PublicKey, new: PublicKey) -> Result<(), Error> {
-    let Some(mut row) = net.book().get(&old).map(|known| known.row.clone()) else {
-        return Err(Error::NoPeer(old.id().to_string()));
-    };
-    row.key = new;
-    row.next_key = None;
-    net.store.replace_peer(old, row.clone()).await?;
-    let dials = {
-        let mut book = net.book();
-        book.remove(&old, Reason::Rotated);
-        book.put(row.clone());
-        row.dial && row.address.is_some()
-    };
+    let row = net.peers.rename(old, new).await?;
     tracing::info!(old = %old.id(), new = %new.id(), "a peer has a new key");
     let (old_id, new_id) = (old.id(), new.id());
     let history = net.miners.history();
@@ -79,7 +83,7 @@ pub(crate) async fn take_over(net: &Arc<Net>, old: PublicKey, new: PublicKey) ->
     let action = format!("new key instead of {}", old.id());
     net.audit(who, String::new(), action, "done".to_owned()).await;
     net.publish("peer.rotated", &new, json!({ "old": old.id() }));
-    if dials {
+    if row.dial && row.address.is_some() {
         crate::node::dial::keep(net, new);
     }
     Ok(())
@@ -91,14 +95,14 @@ pub(crate) async fn announced(
     key: &PublicKey,
     next: PublicKey,
 ) -> Result<(), Error> {
-    let Some(mut row) = net.book().get(key).map(|known| known.row.clone()) else {
-        return Err(Error::NoPeer(key.id().to_string()));
+    let own = net.identity.public;
+    let told = move |book: &Book, row: &PeerRow| {
+        if next == own || !book.is_free(&row.key, &next) {
+            return Err(Error::Invalid("this key belongs to another node".to_owned()));
+        }
+        Ok(PeerUpdate { next_key: Some(Some(next)), ..PeerUpdate::default() })
     };
-    if net.book().get(&next).is_some() || next == net.identity.public {
-        return Err(Error::Invalid("this key belongs to another node".to_owned()));
-    }
-    row.next_key = Some(next);
-    net.put_peer(row).await
+    net.peers.update(*key, told).await.map(drop)
 }
 
 /// Makes the key that will take over; from now on every session announces it.

@@ -5,6 +5,7 @@ mod bounds;
 mod faults;
 mod life;
 mod past;
+mod revoked;
 mod scale;
 
 use std::time::Instant;
@@ -100,7 +101,7 @@ impl Rig {
     /// Writes a peer down as if it had been paired.
     async fn knows(&self, key: PublicKey, role: NodeRole) {
         let rights = self.net().first_rights(role);
-        self.net().put_peer(row(key, role, rights)).await.unwrap();
+        self.net().peers.join(row(key, role, rights)).await.unwrap();
     }
 
     fn is_connected(&self, id: &str) -> bool {
@@ -142,6 +143,7 @@ fn row(key: PublicKey, role: NodeRole, rights: Rights) -> PeerRow {
         last_seen_at_ms: None,
         next_key: None,
         version: None,
+        invite: None,
     }
 }
 

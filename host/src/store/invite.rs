@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::store::{Error, PeerRow, Store, peer};
+use crate::store::{Error, PeerRow, PeerUpdate, Store, peer};
 
 /// Invites that may wait at once; the oldest go first.
 const KEPT: i64 = 1_000;
@@ -72,8 +72,9 @@ impl Store {
         .await
     }
 
-    /// Takes one use of an invite and adds the peer that it was used by: both or nothing.
-    /// `false`: it is used up or has expired, and nothing was written.
+    /// Takes one use of an invite and writes down the peer that it was used by: both or nothing.
+    /// `false`: it is used up or has expired, or `joined` is a change of a peer that is no more;
+    /// nothing was written.
     ///
     /// # Errors
     /// When the database cannot be written; then nothing was.
@@ -81,7 +82,7 @@ impl Store {
         &self,
         id: [u8; 8],
         now_ms: i64,
-        row: PeerRow,
+        joined: Joined,
     ) -> Result<bool, Error> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
@@ -90,15 +91,32 @@ impl Store {
                  WHERE id = ?1 AND uses > 0 AND expires_at_ms > ?2",
                 params![id, now_ms],
             )?;
-            if taken == 1 {
-                transaction.execute("DELETE FROM invite WHERE id = ?1 AND uses = 0", [id])?;
-                peer::put(&transaction, &row)?;
+            if taken != 1 {
+                return Ok(false);
+            }
+            transaction.execute("DELETE FROM invite WHERE id = ?1 AND uses = 0", [id])?;
+            match &joined {
+                Joined::New(row) => peer::add(&transaction, row)?,
+                Joined::Known(key, update) => {
+                    if !peer::update(&transaction, key, update)? {
+                        return Ok(false);
+                    }
+                }
             }
             transaction.commit()?;
-            Ok(taken == 1)
+            Ok(true)
         })
         .await
     }
+}
+
+/// The peer that used an invite.
+#[derive(Clone, Debug)]
+pub enum Joined {
+    /// One that was not known.
+    New(Box<PeerRow>),
+    /// One that is known, with what changes of it.
+    Known(crate::model::peer::PublicKey, Box<PeerUpdate>),
 }
 
 #[cfg(test)]
@@ -110,6 +128,25 @@ mod tests {
         InviteRow { id: [1; 8], psk: [2; 32], uses, expires_at_ms: 100, tags: Vec::new() }
     }
 
+    fn new(byte: u8) -> Joined {
+        Joined::New(Box::new(PeerRow { invite: Some([1; 8]), ..peer(byte) }))
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_an_invite_goes_with_a_peer_that_used_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(folder.path().join("adit.db")).unwrap();
+        store.add_invite(invite(3), 0).await.unwrap();
+        assert!(store.consume_invite([1; 8], 0, new(1)).await.unwrap());
+        assert!(store.remove_peer(peer(1).key).await.unwrap());
+        assert!(!store.consume_invite([1; 8], 0, new(1)).await.unwrap());
+        // A known peer that is gone takes no use.
+        store.add_invite(invite(1), 0).await.unwrap();
+        let known = Joined::Known(peer(1).key, Box::default());
+        assert!(!store.consume_invite([1; 8], 0, known).await.unwrap());
+        assert!(store.invite([1; 8], 0).await.unwrap().is_some());
+    }
+
     #[tokio::test]
     async fn an_invite_is_used_once_however_many_try() {
         let folder = tempfile::tempdir().unwrap();
@@ -118,7 +155,7 @@ mod tests {
         let mut racing = tokio::task::JoinSet::new();
         for n in 0..8 {
             let store = store.clone();
-            racing.spawn(async move { store.consume_invite([1; 8], 50, peer(n)).await.unwrap() });
+            racing.spawn(async move { store.consume_invite([1; 8], 50, new(n)).await.unwrap() });
         }
         let won = racing.join_all().await.into_iter().filter(|won| *won).count();
         assert_eq!((won, store.peers().await.unwrap().len()), (1, 1));
@@ -133,10 +170,10 @@ mod tests {
         assert!(store.invite([1; 8], 99).await.unwrap().is_some());
         assert!(store.invite([1; 8], 100).await.unwrap().is_none());
         assert!(store.invite([2; 8], 0).await.unwrap().is_none());
-        assert!(!store.consume_invite([1; 8], 100, peer(1)).await.unwrap());
-        assert!(store.consume_invite([1; 8], 0, peer(1)).await.unwrap());
-        assert!(store.consume_invite([1; 8], 0, peer(2)).await.unwrap());
-        assert!(!store.consume_invite([1; 8], 0, peer(3)).await.unwrap());
+        assert!(!store.consume_invite([1; 8], 100, new(1)).await.unwrap());
+        assert!(store.consume_invite([1; 8], 0, new(1)).await.unwrap());
+        assert!(store.consume_invite([1; 8], 0, new(2)).await.unwrap());
+        assert!(!store.consume_invite([1; 8], 0, new(3)).await.unwrap());
         assert_eq!(store.peers().await.unwrap().len(), 2);
     }
 }

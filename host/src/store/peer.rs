@@ -35,6 +35,71 @@ pub struct PeerRow {
     pub next_key: Option<PublicKey>,
     /// Version of its program.
     pub version: Option<String>,
+    /// The invite that it joined with.
+    pub invite: Option<InviteId>,
+}
+
+/// Which invite.
+pub type InviteId = [u8; 8];
+
+/// Columns of a peer that change; the others keep their values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerUpdate {
+    /// What people call it.
+    pub name: Option<String>,
+    /// What it is for.
+    pub role: Option<NodeRole>,
+    /// What it may do here.
+    pub rights: Option<Rights>,
+    /// For commands to many at once.
+    pub tags: Option<Vec<String>>,
+    /// Where to dial it, or that it dials.
+    pub address: Option<Option<String>>,
+    /// Whether to keep a connection to its address.
+    pub dial: Option<bool>,
+    /// When it was last seen, in Unix milliseconds.
+    pub last_seen_at_ms: Option<i64>,
+    /// The key that it announced, or that it announced none.
+    pub next_key: Option<Option<PublicKey>>,
+    /// Version of its program.
+    pub version: Option<String>,
+    /// The invite that it joined with.
+    pub invite: Option<InviteId>,
+}
+
+impl PeerUpdate {
+    /// Changes `row` as the database does.
+    pub fn apply(self, row: &mut PeerRow) {
+        let Self {
+            name,
+            role,
+            rights,
+            tags,
+            address,
+            dial,
+            last_seen_at_ms,
+            next_key,
+            version,
+            invite,
+        } = self;
+        row.name = name.unwrap_or_else(|| std::mem::take(&mut row.name));
+        row.role = role.unwrap_or(row.role);
+        row.rights = rights.unwrap_or(row.rights);
+        row.tags = tags.unwrap_or_else(|| std::mem::take(&mut row.tags));
+        row.address = address.unwrap_or_else(|| row.address.take());
+        row.dial = dial.unwrap_or(row.dial);
+        row.last_seen_at_ms = last_seen_at_ms.or(row.last_seen_at_ms);
+        row.next_key = next_key.unwrap_or(row.next_key);
+        row.version = version.or_else(|| row.version.take());
+        row.invite = invite.or(row.invite);
+    }
+
+    /// Whether `row` has all of it already.
+    pub fn changes_nothing(&self, row: &PeerRow) -> bool {
+        let mut after = row.clone();
+        self.clone().apply(&mut after);
+        after == *row
+    }
 }
 
 impl Store {
@@ -46,7 +111,7 @@ impl Store {
         self.call(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT key, name, role, rights, tags, address, dial, added_at_ms,
-                        last_seen_at_ms, next_key, version
+                        last_seen_at_ms, next_key, version, invite
                  FROM peer",
             )?;
             let mut rows = statement.query([])?;
@@ -62,39 +127,58 @@ impl Store {
         .await
     }
 
-    /// Writes a peer, new or changed.
+    /// Adds a peer that was paired, in the place of what the database had under its key.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn put_peer(&self, row: PeerRow) -> Result<(), Error> {
-        self.call(move |connection| Ok(put(connection, &row)?)).await
+    pub async fn add_peer(&self, row: PeerRow) -> Result<(), Error> {
+        self.call(move |connection| Ok(add(connection, &row)?)).await
     }
 
-    /// Puts `row` in the place of the peer with the key `old`.
+    /// Changes columns of a peer. `false`: there is none, and none is added.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn update_peer(&self, key: PublicKey, update: PeerUpdate) -> Result<bool, Error> {
+        self.call(move |connection| Ok(self::update(connection, &key, &update)?)).await
+    }
+
+    /// Gives the peer with the key `old` the key `new`, which it has announced, with the answers
+    /// that are kept for it. `false`: there is no such peer that announced it.
     ///
     /// # Errors
     /// When the database cannot be written; then nothing was.
-    pub async fn replace_peer(&self, old: PublicKey, row: PeerRow) -> Result<(), Error> {
+    pub async fn rename_peer(&self, old: PublicKey, new: PublicKey) -> Result<bool, Error> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
-            transaction.execute("DELETE FROM peer WHERE key = ?1", [old.as_bytes()])?;
-            transaction.execute(
-                "UPDATE OR REPLACE answer SET peer = ?2 WHERE peer = ?1",
-                [old.as_bytes(), row.key.as_bytes()],
+            let renamed = transaction.execute(
+                "UPDATE peer SET key = ?2, next_key = NULL WHERE key = ?1 AND next_key = ?2",
+                [old.as_bytes(), new.as_bytes()],
             )?;
-            put(&transaction, &row)?;
-            Ok(transaction.commit()?)
+            if renamed == 1 {
+                transaction.execute(
+                    "UPDATE OR REPLACE answer SET peer = ?2 WHERE peer = ?1",
+                    [old.as_bytes(), new.as_bytes()],
+                )?;
+            }
+            transaction.commit()?;
+            Ok(renamed == 1)
         })
         .await
     }
 
-    /// Forgets a peer and what it was answered. `false`: there is none.
+    /// Deletes a peer, what it was answered, and what is left of the invite that it joined with:
+    /// it knows that secret. `false`: there is none.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// When the database cannot be written; then nothing was.
     pub async fn remove_peer(&self, key: PublicKey) -> Result<bool, Error> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
+            transaction.execute(
+                "DELETE FROM invite WHERE id = (SELECT invite FROM peer WHERE key = ?1)",
+                [key.as_bytes()],
+            )?;
             let removed =
                 transaction.execute("DELETE FROM peer WHERE key = ?1", [key.as_bytes()])?;
             transaction.execute("DELETE FROM answer WHERE peer = ?1", [key.as_bytes()])?;
@@ -122,33 +206,70 @@ impl Store {
     }
 }
 
-pub(super) fn put(connection: &Connection, row: &PeerRow) -> rusqlite::Result<()> {
-    let rights = serde_json::to_string(&row.rights).unwrap_or_default();
-    let tags = serde_json::to_string(&row.tags).unwrap_or_default();
+pub(super) fn add(connection: &Connection, row: &PeerRow) -> rusqlite::Result<()> {
     connection.execute(
-        "INSERT INTO peer (key, name, role, rights, tags, address, dial, added_at_ms,
-                           last_seen_at_ms, next_key, version)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-         ON CONFLICT (key) DO UPDATE SET
-            name = excluded.name, role = excluded.role, rights = excluded.rights,
-            tags = excluded.tags, address = excluded.address, dial = excluded.dial,
-            last_seen_at_ms = excluded.last_seen_at_ms, next_key = excluded.next_key,
-            version = excluded.version",
+        "INSERT OR REPLACE INTO peer (key, name, role, rights, tags, address, dial, added_at_ms,
+                                      last_seen_at_ms, next_key, version, invite)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             row.key.as_bytes(),
             row.name,
             row.role.as_str(),
-            rights,
-            tags,
+            json(&row.rights),
+            json(&row.tags),
             row.address,
             row.dial,
             row.added_at_ms,
             row.last_seen_at_ms,
             row.next_key.as_ref().map(PublicKey::as_bytes),
-            row.version
+            row.version,
+            row.invite
         ],
     )?;
     Ok(())
+}
+
+/// `NULL` keeps a column, except where another parameter says that it is to be `NULL`.
+pub(super) fn update(
+    connection: &Connection,
+    key: &PublicKey,
+    update: &PeerUpdate,
+) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE peer SET
+            name = coalesce(?2, name),
+            role = coalesce(?3, role),
+            rights = coalesce(?4, rights),
+            tags = coalesce(?5, tags),
+            address = CASE WHEN ?6 THEN ?7 ELSE address END,
+            dial = coalesce(?8, dial),
+            last_seen_at_ms = coalesce(?9, last_seen_at_ms),
+            next_key = CASE WHEN ?10 THEN ?11 ELSE next_key END,
+            version = coalesce(?12, version),
+            invite = coalesce(?13, invite)
+         WHERE key = ?1",
+    )?;
+    let next_key = update.next_key.as_ref();
+    let changed = statement.execute(params![
+        key.as_bytes(),
+        update.name,
+        update.role.map(NodeRole::as_str),
+        update.rights.as_ref().map(json),
+        update.tags.as_ref().map(json),
+        update.address.is_some(),
+        update.address.clone().flatten(),
+        update.dial,
+        update.last_seen_at_ms,
+        next_key.is_some(),
+        next_key.and_then(|key| key.as_ref().map(PublicKey::as_bytes)),
+        update.version,
+        update.invite
+    ])?;
+    Ok(changed == 1)
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<PeerRow> {
@@ -166,6 +287,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<PeerRow> {
         last_seen_at_ms: row.get(8)?,
         next_key: row.get::<_, Option<[u8; 32]>>(9)?.map(PublicKey::new),
         version: row.get(10)?,
+        invite: row.get(11)?,
     })
 }
 
@@ -194,23 +316,60 @@ pub(super) mod tests {
             last_seen_at_ms: None,
             next_key: None,
             version: Some("0.1.0".to_owned()),
+            invite: None,
         }
     }
 
-    #[tokio::test]
-    async fn peers_are_kept_seen_replaced_and_forgotten() {
+    async fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = Store::open(folder.path().join("adit.db")).unwrap();
-        store.put_peer(peer(1)).await.unwrap();
+        (folder, store)
+    }
+
+    #[tokio::test]
+    async fn peers_are_kept_seen_renamed_and_removed() {
+        let (_folder, store) = store().await;
+        store.add_peer(peer(1)).await.unwrap();
         store.touch_peers(vec![(peer(1).key, 5)]).await.unwrap();
         let seen = PeerRow { last_seen_at_ms: Some(5), ..peer(1) };
         assert_eq!(store.peers().await.unwrap(), [seen]);
-        let changed = PeerRow { next_key: Some(PublicKey::new([9; 32])), ..peer(1) };
-        store.put_peer(changed.clone()).await.unwrap();
-        assert_eq!(store.peers().await.unwrap(), [changed]);
-        store.replace_peer(peer(1).key, peer(2)).await.unwrap();
-        assert_eq!(store.peers().await.unwrap(), [peer(2)]);
+        assert!(!store.rename_peer(peer(1).key, peer(2).key).await.unwrap(), "never announced");
+        let announced = PeerUpdate { next_key: Some(Some(peer(2).key)), ..PeerUpdate::default() };
+        assert!(store.update_peer(peer(1).key, announced).await.unwrap());
+        assert!(store.rename_peer(peer(1).key, peer(2).key).await.unwrap());
+        let renamed = PeerRow { last_seen_at_ms: Some(5), ..peer(2) };
+        assert_eq!(store.peers().await.unwrap(), [renamed]);
         assert!(store.remove_peer(peer(2).key).await.unwrap());
         assert!(!store.remove_peer(peer(2).key).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_update_changes_its_columns_as_in_memory_and_adds_no_peer() {
+        let (_folder, store) = store().await;
+        let mut row = peer(1);
+        store.add_peer(row.clone()).await.unwrap();
+        let none = PeerUpdate::default;
+        for update in [
+            none(),
+            PeerUpdate { name: Some("other".to_owned()), ..none() },
+            PeerUpdate { role: Some(NodeRole::Dual), ..none() },
+            PeerUpdate { rights: Some(Rights::default()), ..none() },
+            PeerUpdate { tags: Some(Vec::new()), ..none() },
+            PeerUpdate { address: Some(None), dial: Some(false), ..none() },
+            PeerUpdate { address: Some(Some("[::1]:9091".to_owned())), ..none() },
+            PeerUpdate { dial: Some(true), last_seen_at_ms: Some(9), ..none() },
+            PeerUpdate { next_key: Some(Some(peer(9).key)), ..none() },
+            PeerUpdate { next_key: Some(None), version: Some("2".to_owned()), ..none() },
+            PeerUpdate { invite: Some([7; 8]), ..none() },
+        ] {
+            assert!(store.update_peer(row.key, update.clone()).await.unwrap());
+            assert_eq!(update.changes_nothing(&row), update == none());
+            update.apply(&mut row);
+            assert_eq!(store.peers().await.unwrap(), [row.clone()]);
+        }
+        store.remove_peer(row.key).await.unwrap();
+        let all = PeerUpdate { rights: Some(row.rights), ..none() };
+        assert!(!store.update_peer(row.key, all).await.unwrap());
+        assert!(store.peers().await.unwrap().is_empty());
     }
 }

@@ -29,9 +29,11 @@ async fn an_unknown_key_is_refused() {
 async fn a_fake_listener_at_the_address_is_noticed() {
     let (controller, worker) = pair().await;
     let other = Rig::up(NodeRole::Controller).await;
-    let mut row = worker.net().book().get(&controller.key()).unwrap().row.clone();
-    row.address = Some(other.address());
-    worker.net().put_peer(row).await.unwrap();
+    let address = crate::store::PeerUpdate {
+        address: Some(Some(other.address())),
+        ..crate::store::PeerUpdate::default()
+    };
+    worker.net().peers.update(controller.key(), |_, _| Ok(address)).await.unwrap();
     controller.node.end().await;
     let id = controller.id_when_down();
     let told = wait_for("the failure", || {

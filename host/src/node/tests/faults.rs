@@ -125,7 +125,7 @@ async fn copied(rig: &Rig) -> Rig {
         std::fs::copy(from, copy.folder.path().join("node").join(name)).unwrap();
     }
     for row in rig.store.peers().await.unwrap() {
-        copy.store.put_peer(row).await.unwrap();
+        copy.store.add_peer(row).await.unwrap();
     }
     copy
 }

@@ -33,7 +33,7 @@ async fn what_a_worker_did_while_it_was_away_is_fetched_once() {
     let seen_ms = jiff::Timestamp::now().as_millisecond() - 600_000;
     let mut row = row(key.public(), NodeRole::Worker, Rights::default());
     row.last_seen_at_ms = Some(seen_ms);
-    rig.net().put_peer(row).await.unwrap();
+    rig.net().peers.join(row).await.unwrap();
     let worker = Raw::session_as(&rig, &key, NodeRole::Worker, Uuid::new_v4());
     let mut raw = worker.await.unwrap();
     let peer = raw.own.clone();
@@ -80,6 +80,7 @@ async fn what_a_worker_did_while_it_was_away_is_fetched_once() {
     assert!(rig.miners.history().names(Kind::Miner).is_empty());
     // A new key takes the past along.
     let next = SecretKey::random().unwrap().public();
+    rotate::announced(&rig.net(), &key.public(), next).await.unwrap();
     rotate::take_over(&rig.net(), key.public(), next).await.unwrap();
     assert!(kept(&rig, &peer, Metric::Hashrate).await.is_empty());
     assert!(kept(&rig, next.id().as_str(), Metric::Hashrate).await.len() >= all.len());
