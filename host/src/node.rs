@@ -15,7 +15,7 @@ pub mod fleet;
 pub mod identity;
 pub mod invite;
 mod late;
-mod limits;
+pub(crate) mod limits;
 mod link;
 pub mod message;
 mod net;

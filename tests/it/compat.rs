@@ -132,6 +132,42 @@ fn a_token_and_what_is_restricted_have_the_statuses_of_xmrig() {
 }
 
 #[test]
+fn the_port_of_xmrig_is_not_for_pages_and_its_failures_lock_nobody_out() {
+    let (host, [xmrig, _, _]) = rig();
+    let token = std::fs::read_to_string(host.state().join("token")).unwrap();
+    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{xmrig}/2/summary");
+    let ask = |headers: &[(&str, &str)], token: &str| {
+        let mut request = client.get(&url).bearer_auth(token);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().unwrap();
+        let shown = answer.headers().get("access-control-allow-origin");
+        (answer.status().as_u16(), shown.map(|it| it.to_str().unwrap().to_owned()))
+    };
+    let port = host.base.rsplit_once("/api").unwrap().0.rsplit_once(':').unwrap().1;
+    let own = format!("http://127.0.0.1:{port}");
+    for (headers, status, shown) in [
+        ([].as_slice(), 200, None),
+        (&[("Host", "evil.example")], 403, None),
+        (&[("Origin", "http://evil.example")], 403, None),
+        (&[("Origin", "null")], 403, None),
+        (&[("Origin", own.as_str())], 200, Some(own.clone())),
+    ] {
+        assert_eq!(ask(headers, token.trim()), (status, shown), "{headers:?}");
+    }
+    // Somebody who guesses here, from the address of everybody else.
+    for _ in 0..30 {
+        assert_eq!(ask(&[], "guess").0, 403);
+    }
+    assert_eq!(host.get("/miners").as_array().unwrap().len(), 1);
+    let guess = format!("{}/miners", host.base);
+    let answer = client.get(guess).bearer_auth("guess").send().unwrap();
+    assert_eq!(answer.status().as_u16(), 401, "the API counts its own failures only");
+}
+
+#[test]
 fn agents_read_what_they_expect() {
     let (host, [_, port, _]) = rig();
     let hive = host.get("/compat/hiveos/rig-1");

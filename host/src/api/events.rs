@@ -102,7 +102,8 @@ impl Subscriber {
         Ok(Self { api, caller, filter, subscription, is_new, _place: place })
     }
 
-    /// Whether the token that opened the stream still would.
+    /// Whether the token that opened the stream still would: a clock that was set changes that
+    /// without a word.
     fn may_stay(&self) -> bool {
         self.api.0.access.knows(&self.caller)
     }

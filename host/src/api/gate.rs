@@ -1,6 +1,9 @@
 //! What every request passes before its handler: host, origin, content type, token, role, time.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -13,7 +16,7 @@ use tower_service::Service;
 use crate::{
     api::{
         Api, Options,
-        access::{Caller, NOBODY, Refusal},
+        access::{Caller, Refusal},
         audit, cors,
         driver_routes::is_drivers_own,
         error::ApiError,
@@ -53,7 +56,7 @@ async fn answer_call(
     let options = &api.0.options;
     let route = request.uri().path().strip_prefix(options.base_path.as_str()).unwrap_or_default();
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let named = check_host(request.headers(), request.uri(), options)
+    let named = check_host(request.headers(), request.uri(), options, options.address.ip())
         .and_then(|()| check_origin(request.headers(), options));
     let preflight = cors::preflight(request.method(), request.headers());
     let let_in = named.clone().and_then(|()| {
@@ -85,7 +88,9 @@ async fn answer_call(
 /// The dashboard's own files tell nothing and need no token: it is enough that the request calls this
 /// host by a name of its own.
 async fn answer_page(api: &Api, router: Router, request: Request) -> Response {
-    let mut response = match check_host(request.headers(), request.uri(), &api.0.options) {
+    let options = &api.0.options;
+    let named = check_host(request.headers(), request.uri(), options, options.address.ip());
+    let mut response = match named {
         Ok(()) => reply(router, request).await,
         Err(error) => error.into_response(),
     };
@@ -95,12 +100,13 @@ async fn answer_page(api: &Api, router: Router, request: Request) -> Response {
     response
 }
 
-/// A page of another site can point its own name at this address; it cannot change the name that
-/// the browser then sends.
+/// A page of another site can point its own name at the address `own`, which this host listens on;
+/// it cannot change the name that the browser then sends.
 pub(crate) fn check_host(
     headers: &HeaderMap,
     uri: &Uri,
     options: &Options,
+    own: IpAddr,
 ) -> Result<(), ApiError> {
     let wrong = || {
         ApiError::new(
@@ -114,23 +120,24 @@ pub(crate) fn check_host(
     if hosts.next().is_some() || uri.authority().is_some_and(|it| it.as_str() != host) {
         return Err(wrong());
     }
-    is_ours(host, options).then_some(()).ok_or_else(wrong)
+    is_ours(host, options, own).then_some(()).ok_or_else(wrong)
 }
 
-/// Whether `host`, with or without port, is a name of this host.
-fn is_ours(host: &str, options: &Options) -> bool {
+/// Whether `host`, with or without port, is a name of this host, which listens on `own`.
+fn is_ours(host: &str, options: &Options, own: IpAddr) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) => name,
         _ => host,
     };
     let plain = name.trim_matches(['[', ']']);
     let loopback = plain.eq_ignore_ascii_case("localhost")
-        || plain.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback());
-    let address = plain.parse() == Ok(options.address.ip());
+        || plain.parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
+    // A number is no name that somebody could point here.
+    let address = plain.parse().is_ok_and(|it: IpAddr| it == own || own.is_unspecified());
     loopback || address || options.hosts.iter().any(|it| it.eq_ignore_ascii_case(plain))
 }
 
-fn check_origin(headers: &HeaderMap, options: &Options) -> Result<(), ApiError> {
+pub(crate) fn check_origin(headers: &HeaderMap, options: &Options) -> Result<(), ApiError> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or("null");
     let own = origin
@@ -139,7 +146,7 @@ fn check_origin(headers: &HeaderMap, options: &Options) -> Result<(), ApiError> 
         .is_some_and(|host| {
             // A page of another port of this machine is another's page.
             let port = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-            port == Some(options.address.port()) && is_ours(host, options)
+            port == Some(options.address.port()) && is_ours(host, options, options.address.ip())
         });
     if own || options.origins.iter().any(|it| it == origin) {
         return Ok(());
@@ -179,11 +186,13 @@ fn identify(api: &Api, request: &Request, client: SocketAddr) -> Result<Caller, 
     let path = request.uri().path();
     let route = path.strip_prefix(api.0.options.base_path.as_str()).unwrap_or_default();
     if PUBLIC.contains(&route) || (api.0.options.metrics_public && route == METRICS) {
-        return Ok(Caller { name: NOBODY.to_owned(), role: Role::View });
+        return Ok(Caller::nobody());
     }
     let token = bearer(request.headers());
     if let Some(ticket) = ticket(request.uri()).filter(|_| STREAMS.contains(&route)) {
-        return api.0.streams.tickets.redeem(ticket).ok_or_else(|| {
+        // A ticket is worth no more than the token that it was got with.
+        let caller = api.0.streams.tickets.redeem(ticket);
+        return caller.filter(|it| api.0.access.knows(it)).ok_or_else(|| {
             ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "WRONG_TICKET",
@@ -252,6 +261,8 @@ pub(crate) async fn reply(mut router: Router, request: Request) -> Response {
 mod tests {
     use super::*;
 
+    const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn options() -> Options {
         Options {
             address: SocketAddr::from(([127, 0, 0, 1], 9090)),
@@ -285,15 +296,17 @@ mod tests {
             ("192.168.1.1", false),
         ] {
             let given = headers(header::HOST, host);
-            let let_in = check_host(&given, &Uri::from_static("/x"), &options()).is_ok();
+            let let_in = check_host(&given, &Uri::from_static("/x"), &options(), OWN).is_ok();
             assert_eq!(let_in, ours, "{host}");
         }
         let mut two = headers(header::HOST, "localhost");
         two.append(header::HOST, "evil.example".parse().unwrap());
-        assert!(check_host(&two, &Uri::from_static("/x"), &options()).is_err());
+        assert!(check_host(&two, &Uri::from_static("/x"), &options(), OWN).is_err());
         let one = headers(header::HOST, "localhost");
-        assert!(check_host(&one, &Uri::from_static("http://evil.example/x"), &options()).is_err());
-        assert!(check_host(&HeaderMap::new(), &Uri::from_static("/x"), &options()).is_err());
+        assert!(
+            check_host(&one, &Uri::from_static("http://evil.example/x"), &options(), OWN).is_err()
+        );
+        assert!(check_host(&HeaderMap::new(), &Uri::from_static("/x"), &options(), OWN).is_err());
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Drop for Share {
 }
 
 /// One customer of an IPv6 network has all addresses that share their first 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let mut octets = address.octets();

@@ -82,8 +82,11 @@ impl Store {
     pub async fn remove_token(&self, id_or_name: &str) -> Result<bool, Error> {
         let key = id_or_name.to_owned();
         self.call(move |connection| {
-            let removed =
-                connection.execute("DELETE FROM token WHERE id = ?1 OR name = ?1", [key])?;
+            let removed = connection.execute(
+                "DELETE FROM token WHERE id = ?1
+                    OR (name = ?1 AND NOT EXISTS (SELECT 1 FROM token WHERE id = ?1))",
+                [key],
+            )?;
             Ok(removed == 1)
         })
         .await

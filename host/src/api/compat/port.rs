@@ -1,7 +1,12 @@
 //! Ports of their own for tools that want a host and a port: XMRig's API and `GET /mmpos` at the
 //! root, with the status codes that their clients know.
 
-use std::{collections::BTreeMap, future::ready, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::ready,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     extract::Request,
@@ -13,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{Api, access::Refusal, compat::claymore, gate, serve},
+    api::{Api, access::Refusal, compat::claymore, cors, gate, serve},
     model::{
         dialect::{
             mmp,
@@ -74,17 +79,17 @@ impl Api {
         let mut serving = tokio::task::JoinSet::new();
         for (dialect, miner, listener) in bound.0 {
             let (api, ending) = (self.clone(), ending.clone());
-            if let Ok(address) = listener.local_addr() {
-                tracing::info!(?dialect, %miner, %address, "the figures of a miner have a port");
-            }
+            let Ok(address) = listener.local_addr() else { continue };
+            tracing::info!(?dialect, %miner, %address, "the figures of a miner have a port");
+            let own = address.ip();
             serving.spawn(async move {
                 match dialect {
                     Dialect::Claymore => claymore::serve(api, miner, listener, &ending).await,
                     Dialect::Xmrig | Dialect::Mmpos => {
-                        let answers: serve::Answers = Arc::new(move |client, request| {
+                        let answers: serve::Answers = Arc::new(move |_, request| {
                             let answer = match dialect {
-                                Dialect::Mmpos => api.mmpos_port(&miner, &request),
-                                _ => api.xmrig_port(&miner, client, &request),
+                                Dialect::Mmpos => api.mmpos_port(&miner, own, &request),
+                                _ => api.xmrig_port(&miner, own, &request),
                             };
                             Box::pin(ready(answer))
                         });
@@ -96,33 +101,42 @@ impl Api {
         serving.join_all().await;
     }
 
-    /// As XMRig answers with a token and `restricted: true`.
-    fn xmrig_port(&self, miner: &MinerName, client: SocketAddr, request: &Request) -> Response {
-        let open = [
-            ("access-control-allow-origin", "*"),
-            ("access-control-allow-methods", "GET, PUT, POST, DELETE"),
-            ("access-control-allow-headers", "Authorization, Content-Type"),
-        ];
-        if request.method() == Method::OPTIONS {
-            return (open, ()).into_response();
+    /// As XMRig answers with a token and `restricted: true`, but for pages: those of other origins
+    /// are refused unless the operator allowed them, and no failure counts for the API.
+    fn xmrig_port(&self, miner: &MinerName, own: IpAddr, request: &Request) -> Response {
+        let (headers, options) = (request.headers(), &self.0.options);
+        let named = gate::check_host(headers, request.uri(), options, own)
+            .and_then(|()| gate::check_origin(headers, options));
+        if named.is_err() {
+            return told(Err(StatusCode::FORBIDDEN));
         }
+        let mut response = match cors::preflight(request.method(), headers) {
+            Some(preflight) => preflight,
+            None if request.method() == Method::OPTIONS => StatusCode::OK.into_response(),
+            None => told(self.xmrig_answer(miner, request)),
+        };
+        if let Some(origin) = headers.get(header::ORIGIN) {
+            cors::allow(origin.clone(), &mut response);
+        }
+        response
+    }
+
+    fn xmrig_answer(&self, miner: &MinerName, request: &Request) -> Result<Value, StatusCode> {
         let token = gate::bearer(request.headers());
-        let known = self.0.access.identify(token, client.ip()).map(drop);
-        let answer = xmrig_status(request.method(), request.uri(), known).and_then(|what| {
-            let subject = self.subject(miner.as_str()).map_err(|_| StatusCode::NOT_FOUND)?;
-            Ok(match what {
-                Asked::Summary(form) => xmrig::summary(&subject, form),
-                Asked::Backends => xmrig::backends(&subject),
-            })
-        });
-        (open, told(answer)).into_response()
+        let known = self.0.access.identify_uncounted(token).map(drop);
+        let what = xmrig_status(request.method(), request.uri(), known)?;
+        let subject = self.subject(miner.as_str()).map_err(|_| StatusCode::NOT_FOUND)?;
+        Ok(match what {
+            Asked::Summary(form) => xmrig::summary(&subject, form),
+            Asked::Backends => xmrig::backends(&subject),
+        })
     }
 
     /// Without a token, so that no page may ask, whatever name it has for this machine.
-    fn mmpos_port(&self, miner: &MinerName, request: &Request) -> Response {
+    fn mmpos_port(&self, miner: &MinerName, own: IpAddr, request: &Request) -> Response {
         let headers = request.headers();
         let is_page = headers.contains_key(header::ORIGIN);
-        let is_named = gate::check_host(headers, request.uri(), &self.0.options).is_ok();
+        let is_named = gate::check_host(headers, request.uri(), &self.0.options, own).is_ok();
         let answer = match (request.method(), request.uri().path()) {
             _ if is_page || !is_named => Err(StatusCode::FORBIDDEN),
             (&Method::GET, "/mmpos") => self

@@ -78,6 +78,7 @@ impl Frames {
                     self.beat = Instant::now() + HEARTBEAT;
                     return Some(Bytes::from_static(BEAT.as_bytes()));
                 }
+                () = self.subscriber.api.0.access.revoked(&self.subscriber.caller) => return None,
                 heard = self.subscriber.subscription.next() => match heard? {
                     Heard::Event(it) if self.subscriber.filter.matches(&it.event) => {
                         return Some(it.sse());

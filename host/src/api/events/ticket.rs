@@ -72,10 +72,11 @@ pub(crate) async fn issue(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::access::Role;
+    use crate::{api::access::Holder, model::access::Role};
 
     fn caller(name: &str) -> Caller {
-        Caller { name: name.to_owned(), role: Role::View }
+        let holder = Holder::Token(name.to_owned());
+        Caller { name: name.to_owned(), role: Role::View, holder }
     }
 
     #[test]

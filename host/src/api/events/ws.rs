@@ -144,6 +144,9 @@ impl Conversation {
                         return Err(End(close_code::PROTOCOL, told));
                     }
                 },
+                () = self.subscriber.api.0.access.revoked(&self.subscriber.caller) => {
+                    return Err(End(close_code::POLICY, "the token is not valid any more"));
+                }
                 () = beat.as_mut() => {
                     beat.as_mut().reset(Instant::now() + HEARTBEAT);
                     self.beat().await?;
