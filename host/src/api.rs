@@ -86,6 +86,7 @@ struct Inner {
     store: Store,
     streams: events::Streams,
     answers: listing::Answers,
+    refusals: audit::Refusals,
     started: std::time::Instant,
 }
 
@@ -102,8 +103,19 @@ impl Api {
         let started = std::time::Instant::now();
         let streams = events::Streams::new(options.max_subscribers);
         let answers = listing::Answers::default();
-        let inner =
-            Inner { options, access, miners, node, drivers, store, streams, answers, started };
+        let refusals = audit::Refusals::default();
+        let inner = Inner {
+            options,
+            access,
+            miners,
+            node,
+            drivers,
+            store,
+            streams,
+            answers,
+            refusals,
+            started,
+        };
         Self(Arc::new(inner))
     }
 
@@ -127,6 +139,7 @@ impl Api {
         let telling = self.serve_ports(ports, &ending);
         let (served, (), ()) = tokio::join!(serving, closing, telling);
         self.0.streams.ended().await;
+        self.write_refusals().await;
         served
     }
 

@@ -22,7 +22,7 @@ use crate::{
         session::Reason,
         transport::{PROOF, Socket},
     },
-    store::{InviteRow, PeerRow},
+    store::{AuditEntry, InviteRow, PeerRow},
 };
 
 /// Pause after a failed accept, such as for want of file descriptors.
@@ -202,9 +202,13 @@ async fn pair(
         Ok(Some(row)) => {
             tracing::info!(peer = %key.id(), name = row.name, role = %row.role, "paired with a node");
             net.publish("peer.paired", &key, json!({ "name": row.name, "role": row.role }));
-            let outcome = format!("paired, may: {}", row.rights);
-            let who = format!("peer {}", key.id());
-            net.audit(who, String::new(), "join by invite".to_owned(), outcome).await;
+            net.audit(AuditEntry {
+                who: format!("peer {}", key.id()),
+                action: "join by invite".to_owned(),
+                outcome: format!("paired, may: {}", row.rights),
+                ..AuditEntry::default()
+            })
+            .await;
             Ok(())
         }
         Ok(None) => Err(Reason::Told("the invite was used or has expired".to_owned())),

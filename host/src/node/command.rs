@@ -20,6 +20,7 @@ use crate::{
         obey,
         payload::Fault,
     },
+    store::AuditEntry,
 };
 
 /// Nodes that are asked at once.
@@ -139,8 +140,14 @@ impl Net {
                 Ok(_) => "done".to_owned(),
                 Err(error) => error.to_string(),
             };
-            let to = format!("peer {}", key.id());
-            self.audit("this node".to_owned(), to, format!("sent {action}"), outcome).await;
+            self.audit(AuditEntry {
+                who: "this node".to_owned(),
+                address: format!("peer {}", key.id()),
+                action: format!("sent {action}"),
+                outcome,
+                ..AuditEntry::default()
+            })
+            .await;
         }
         answer
     }

@@ -210,16 +210,9 @@ impl Net {
         }
     }
 
-    /// Writes an entry into the audit log.
-    pub(crate) async fn audit(
-        &self,
-        who: String,
-        address: String,
-        action: String,
-        outcome: String,
-    ) {
-        let at_ms = jiff::Timestamp::now().as_millisecond();
-        let entry = AuditEntry { at_ms, who, address, action, outcome };
+    /// Writes an entry into the audit log, with the time of now.
+    pub(crate) async fn audit(&self, entry: AuditEntry) {
+        let entry = AuditEntry { at_ms: jiff::Timestamp::now().as_millisecond(), ..entry };
         if let Err(error) = self.store.add_audit(entry).await {
             tracing::error!(%error, "cannot write the audit log");
         }

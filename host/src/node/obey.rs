@@ -23,7 +23,7 @@ use crate::{
         payload::{Done, Fault, Report, StartMiner},
         report, rotate,
     },
-    store::Begun,
+    store::{AuditEntry, Begun},
 };
 
 /// Largest answer that is kept for a repetition, in bytes: there are a thousand of each peer.
@@ -137,8 +137,15 @@ pub(crate) async fn answer(
             let data = json!({ "action": summary(body), "reason": outcome });
             net.publish("peer.forbidden", key, data);
         }
-        let who = format!("peer {}", key.id());
-        net.audit(who, session.address.ip().to_string(), summary(body), outcome).await;
+        net.audit(AuditEntry {
+            who: format!("peer {}", key.id()),
+            address: session.address.ip().to_string(),
+            action: summary(body),
+            outcome,
+            refused: matches!(answer, Body::Error(_)),
+            ..AuditEntry::default()
+        })
+        .await;
     }
     answer
 }

@@ -16,7 +16,7 @@ use crate::{
         payload::{Handshake, Rotate},
         session::Reason,
     },
-    store::{PeerRow, PeerUpdate},
+    store::{AuditEntry, PeerRow, PeerUpdate},
 };
 
 /// Notes what a peer says of itself at the begin of a session. A session under an announced key
@@ -79,9 +79,13 @@ pub(crate) async fn take_over(net: &Arc<Net>, old: PublicKey, new: PublicKey) ->
     if let Err(error) = history.rename_elsewhere(old_id.as_str(), new_id.as_str()).await {
         tracing::warn!(%error, "the past of a node stays under its old id");
     }
-    let who = format!("peer {}", new.id());
-    let action = format!("new key instead of {}", old.id());
-    net.audit(who, String::new(), action, "done".to_owned()).await;
+    net.audit(AuditEntry {
+        who: format!("peer {}", new.id()),
+        action: format!("new key instead of {}", old.id()),
+        outcome: "done".to_owned(),
+        ..AuditEntry::default()
+    })
+    .await;
     net.publish("peer.rotated", &new, json!({ "old": old.id() }));
     if row.dial && row.address.is_some() {
         crate::node::dial::keep(net, new);
