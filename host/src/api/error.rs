@@ -107,6 +107,7 @@ impl From<miners::Error> for ApiError {
             E::Profile(fault) => of_fault(fault),
             E::Plan(_) => (StatusCode::INTERNAL_SERVER_ERROR, "PLAN_REFUSED"),
             E::Unsupported(_) => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
+            E::Forbidden(_) => (StatusCode::FORBIDDEN, "FORBIDDEN"),
             E::Invalid(_) => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
             E::Command(_) => (StatusCode::BAD_GATEWAY, "COMMAND_FAILED"),
             E::Keeper(keepers::error::Error::Exec { .. }) | E::Start { .. } => {

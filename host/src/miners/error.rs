@@ -82,6 +82,9 @@ pub enum Error {
     /// The driver wants something that this version cannot do.
     #[error("{0}")]
     Unsupported(String),
+    /// Another node may not do what that would change.
+    #[error("this needs the right to {0}")]
+    Forbidden(crate::model::rights::Rights),
     /// What was sent cannot be used.
     #[error("{0}")]
     Invalid(String),

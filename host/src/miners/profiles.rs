@@ -4,6 +4,7 @@
 //! profile is gone, the miner goes on with what it was started with last.
 
 pub(crate) mod apply;
+mod deploy;
 mod exchange;
 mod explain;
 pub(crate) mod fault;
@@ -104,16 +105,8 @@ impl Miners {
     pub async fn create_profile(&self, change: ProfileChange) -> Result<ProfileView, Error> {
         let _changing = self.0.parts.changing.lock().await;
         let objects = Objects::load(&self.0.parts.store).await?;
-        let fields = change.over(None).tidy().map_err(Fault::from)?;
-        let now_ms = moment(None);
-        let profile = Profile {
-            id: ProfileId::random(),
-            fields,
-            secrets: Default::default(),
-            created_at_ms: now_ms,
-            updated_at_ms: now_ms,
-        };
-        self.save_profile(&objects, profile, None, "profile.created").await
+        let profile = self.changed_profile(&objects, change, None).await?;
+        self.write_profile(&objects, profile, false).await
     }
 
     /// Changes a profile. Its miners notice at their next start.
@@ -130,11 +123,8 @@ impl Miners {
         let objects = Objects::load(&self.0.parts.store).await?;
         let old = objects.profile(id_or_name)?;
         expected.check(Kind::Profile, &old.fields.name, old.updated_at_ms)?;
-        let fields = change.over(Some(&old.fields)).tidy().map_err(Fault::from)?;
-        self.check_miner_type(old, &fields)?;
-        let updated_at_ms = moment(Some(old.updated_at_ms));
-        let new = Profile { fields, updated_at_ms, ..old.clone() };
-        self.save_profile(&objects, new, Some(old), "profile.changed").await
+        let new = self.changed_profile(&objects, change, Some(old)).await?;
+        self.write_profile(&objects, new, true).await
     }
 
     /// Refuses another miner type while there are miners: theirs cannot change.
@@ -149,14 +139,29 @@ impl Miners {
         Err(Fault::Used { kind: Kind::Profile, name, users })
     }
 
-    async fn save_profile(
+    /// The profile that `change` makes, of `old` or a new one, checked and with all its secrets.
+    async fn changed_profile(
         &self,
         objects: &Objects,
-        mut profile: Profile,
+        change: ProfileChange,
         old: Option<&Profile>,
-        event: &str,
-    ) -> Result<ProfileView, Error> {
+    ) -> Result<Profile, Error> {
         let parts = &self.0.parts;
+        let fields = change.over(old.map(|it| &it.fields)).tidy().map_err(Fault::from)?;
+        let updated_at_ms = moment(old.map(|it| it.updated_at_ms));
+        let mut profile = match old {
+            Some(old) => {
+                self.check_miner_type(old, &fields)?;
+                Profile { fields, updated_at_ms, ..old.clone() }
+            }
+            None => Profile {
+                id: ProfileId::random(),
+                fields,
+                secrets: Default::default(),
+                created_at_ms: updated_at_ms,
+                updated_at_ms,
+            },
+        };
         let name = &profile.fields.name;
         if objects.profiles.iter().any(|it| it.fields.name == *name && it.id != profile.id) {
             return Err(Fault::Taken { kind: Kind::Profile, name: name.clone() }.into());
@@ -168,6 +173,17 @@ impl Miners {
         objects.check(parts, &profile.fields)?;
         objects.check_start(parts, &profile.fields).await?;
         profile.secrets = parts.driver(&profile.fields.miner_type)?.secrets(&profile.fields.config);
+        Ok(profile)
+    }
+
+    async fn write_profile(
+        &self,
+        objects: &Objects,
+        profile: Profile,
+        was_there: bool,
+    ) -> Result<ProfileView, Error> {
+        let parts = &self.0.parts;
+        let event = if was_there { "profile.changed" } else { "profile.created" };
         let change = Catalogue { profiles: vec![profile.clone()], ..Catalogue::default() };
         parts.store.put_catalogue(change).await?;
         let told = json!({ "id": profile.id, "name": profile.fields.name });

@@ -183,6 +183,14 @@ pub fn to_set(config: &Map<String, Value>) -> Rights {
     needed.into_iter().collect()
 }
 
+/// The rights that a peer needs in order to put the configuration `new` in the place of `old`. What is
+/// left out is taken away, which can redirect an income like anything that is written.
+pub fn to_replace(old: &Map<String, Value>, new: &Map<String, Value>) -> Rights {
+    let gone = old.iter().filter(|(key, value)| new.get(*key) != Some(value));
+    let gone: Map<_, _> = gone.map(|(key, value)| (key.clone(), value.clone())).collect();
+    to_set(new).iter().chain(to_set(&gone).iter()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -198,6 +206,24 @@ mod tests {
         assert!(serde_json::from_value::<Rights>(json!(["everything"])).is_err());
         assert_eq!(Rights::default().to_string(), "none");
         assert_eq!(Rights::of_new_controller().lacking(some).to_string(), "deploy");
+    }
+
+    #[test]
+    fn what_a_replacement_drops_or_changes_counts_like_what_it_sets() {
+        let old = json!({ "threads": 4, "pool": "x:1", "devices": [{ "url": "y:1" }] });
+        for (new, needed) in [
+            (json!({ "threads": 4 }), "control, config, payout"),
+            (json!({}), "control, config, payout"),
+            (json!({ "threads": 5, "pool": "x:1" }), "control, config, payout"),
+        ] {
+            let (old, new) = (old.as_object().unwrap(), new.as_object().unwrap());
+            assert_eq!(to_replace(old, new).to_string(), needed, "{new:?}");
+        }
+        let harmless = json!({ "threads": 4, "devices": [0] });
+        for new in [json!({}), json!({ "threads": 5 }), harmless.clone()] {
+            let (old, new) = (harmless.as_object().unwrap(), new.as_object().unwrap());
+            assert_eq!(to_replace(old, new).to_string(), "control, config", "{new:?}");
+        }
     }
 
     #[test]

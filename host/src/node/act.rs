@@ -1,16 +1,16 @@
 //! What peers may have done here, once it is decided that they may.
 
-use adit_plugin_api::PeerId;
+use adit_plugin_api::{Config, PeerId};
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    miners::{self, Expected, NewMiner, ProfileChange},
+    miners::{self, NewMiner, ProfileChange},
     model::{peer::PublicKey, restart::RestartPolicy},
     node::{
         message::Body,
         net::Net,
-        obey::done,
+        obey::{done, forbidden},
         payload::{Deploy, DriverAnswer, DriverMessage, Fault, GetLogs, Install, Logs, StartMiner},
     },
 };
@@ -39,7 +39,11 @@ pub(crate) async fn read_logs(net: &Net, ask: &GetLogs) -> Result<Body, Fault> {
     Ok(Body::Logs(Logs { lines, cursor: page.cursor, skipped_bytes: page.skipped_bytes }))
 }
 
-pub(crate) async fn start_miner(net: &Net, start: &StartMiner) -> Result<Body, Fault> {
+pub(crate) async fn start_miner(
+    net: &Net,
+    key: &PublicKey,
+    start: &StartMiner,
+) -> Result<Body, Fault> {
     let StartMiner { miner_name, profile_id, miner_type, config } = start;
     let invalid = |told: &str| Err(Fault::new("INVALID_INPUT", told));
     let view = match (profile_id, miner_type, miner_name) {
@@ -50,11 +54,18 @@ pub(crate) async fn start_miner(net: &Net, start: &StartMiner) -> Result<Body, F
         (Some(profile), None, name) => net.miners.start_profile(profile, name.clone()).await?,
         (None, Some(driver), name) => {
             let config: Map<String, Value> = config.clone().unwrap_or_default();
+            let config: Config = serde_json::from_value(Value::Object(config))
+                .map_err(|error| Fault::new("INVALID_CONFIG", error.to_string()))?;
+            // By what the driver says of its fields, which the message alone does not tell.
+            let needed = net.miners.rights_to_create(driver, &config)?;
+            let lacking = net.rights(key).lacking(needed);
+            if !lacking.is_empty() {
+                return Err(forbidden(net, lacking));
+            }
             let new = NewMiner {
                 name: name.clone(),
                 driver: driver.clone(),
-                config: serde_json::from_value(Value::Object(config))
-                    .map_err(|error| Fault::new("INVALID_CONFIG", error.to_string()))?,
+                config,
                 restart: RestartPolicy::default(),
             };
             net.miners.create(new).await?
@@ -68,8 +79,8 @@ pub(crate) async fn start_miner(net: &Net, start: &StartMiner) -> Result<Body, F
     Ok(done(json!({ "status": "miner started", "minerName": view.name, "phase": view.phase })))
 }
 
-/// Writes a profile, over the one of the same name if there is one.
-pub(crate) async fn deploy(net: &Net, ask: &Deploy) -> Result<Body, Fault> {
+/// Saves a profile, over the one of the same name if there is one.
+pub(crate) async fn deploy(net: &Net, key: &PublicKey, ask: &Deploy) -> Result<Body, Fault> {
     let Deploy { name, miner_type, config, pools, start } = ask;
     if name.starts_with('.') || name.contains(['/', '\\']) {
         return Err(Fault::new("INVALID_INPUT", "name: a profile has a name, not a path"));
@@ -87,14 +98,12 @@ pub(crate) async fn deploy(net: &Net, ask: &Deploy) -> Result<Body, Fault> {
         restart: None,
         watchdog: None,
     };
-    let there = net.miners.profiles().await?.into_iter().find(|it| it.name == *name);
-    let profile = match there {
-        Some(old) => {
-            let id = old.id.to_string();
-            net.miners.put_profile(&id, change, &Expected::default()).await?
-        }
-        None => net.miners.create_profile(change).await?,
-    };
+    let granted = || net.rights(key);
+    let profile = net.miners.deploy_profile(change, &granted).await;
+    let profile = profile.map_err(|error| match error {
+        miners::Error::Forbidden(lacking) => forbidden(net, lacking),
+        error => error.into(),
+    })?;
     let id = profile.id.to_string();
     if let Some(miner) = start {
         net.miners.start_profile(&id, Some(miner.clone())).await?;

@@ -48,14 +48,17 @@ impl UnderWay {
     }
 }
 
-/// The rights that a message needs; none for what every peer may ask.
+/// The rights that a message needs by what it says; none for what every peer may ask. What it would
+/// change can need more: see [`crate::miners::Miners::deploy_profile`].
 pub(crate) fn needed(body: &Body) -> Rights {
     match body {
         Body::GetStats(_) | Body::GetHistory(_) | Body::GetSamples(_) => {
             [Right::Stats].into_iter().collect()
         }
         Body::GetLogs(_) => [Right::Logs].into_iter().collect(),
-        Body::StopMiner(_) | Body::Driver(_) => [Right::Control].into_iter().collect(),
+        Body::StopMiner(_) => [Right::Control].into_iter().collect(),
+        // Only the driver knows what its message changes.
+        Body::Driver(_) => [Right::Control, Right::Config, Right::Payout].into_iter().collect(),
         Body::StartMiner(start) => {
             let config = start.config.as_ref().map(rights::to_set).unwrap_or_default();
             let new = start.miner_type.is_some();
@@ -156,14 +159,17 @@ fn refusal(net: &Net, key: &PublicKey, body: &Body) -> Option<Fault> {
         return Some(Fault::new("FORBIDDEN", "this node is a controller and obeys nobody"));
     }
     let lacking = net.rights(key).lacking(needed);
-    (!lacking.is_empty()).then(|| {
-        let told = format!(
-            "this node does not give you the right to {lacking}: its operator can, with \
-             `adit peer set {} --rights …`",
-            net.identity.id.short()
-        );
-        Fault::new("FORBIDDEN", told)
-    })
+    (!lacking.is_empty()).then(|| forbidden(net, lacking))
+}
+
+/// The refusal of what needs the rights `lacking`.
+pub(crate) fn forbidden(net: &Net, lacking: Rights) -> Fault {
+    let told = format!(
+        "this node does not give you the right to {lacking}: its operator can, with \
+         `adit peer set {} --rights …`",
+        net.identity.id.short()
+    );
+    Fault::new("FORBIDDEN", told)
 }
 
 /// Carries a command out exactly once, however often it comes.
@@ -250,13 +256,13 @@ async fn carry_out(net: &Arc<Net>, key: &PublicKey, body: &Body) -> Body {
         Body::GetLogs(logs) => answered(act::read_logs(net, logs).await),
         Body::GetHistory(history) => answered(past::chart(net, history).await),
         Body::GetSamples(samples) => answered(past::samples(net, samples).await),
-        Body::StartMiner(start) => answered(act::start_miner(net, start).await),
+        Body::StartMiner(start) => answered(act::start_miner(net, key, start).await),
         Body::StopMiner(stop) => {
             let stopped = net.miners.stop(stop.miner_name.as_str()).await;
             answered(stopped.map(|()| done(json!({ "status": "stopped" }))).map_err(Into::into))
         }
         Body::Install(install) => answered(act::install_program(net, install).await),
-        Body::Deploy(deploy) => answered(act::deploy(net, deploy).await),
+        Body::Deploy(deploy) => answered(act::deploy(net, key, deploy).await),
         Body::Driver(message) => answered(act::to_driver(net, key, message).await),
         Body::Rotate(rotate) => match rotate::announced(net, key, rotate.next_key).await {
             Ok(()) => done(Value::Null),
@@ -320,7 +326,7 @@ mod tests {
                 "control, config, payout",
             ),
             ("install", json!({ "minerType": "sim" }), "deploy"),
-            ("driver", json!({ "driver": "sim", "data": "" }), "control"),
+            ("driver", json!({ "driver": "sim", "data": "" }), "control, config, payout"),
         ] {
             assert_eq!(needed(&body(kind, &payload)).to_string(), rights, "{kind} {payload}");
         }

@@ -89,6 +89,56 @@ fn a_controller_cannot_redirect_an_income_unless_the_rig_lets_it() {
 }
 
 #[test]
+fn a_deployed_profile_cannot_drop_a_pool_without_the_right_to_payout() {
+    let (controller, worker) = (node("farm", "controller"), node("rig", "worker"));
+    join(&worker, &controller, &[]);
+    let (farm, rig) = (id(&controller), id(&worker));
+    worker.ok("POST", "/wallets", &json!({ "name": "mine", "address": "my-wallet-address" }));
+    let pool = json!({ "name": "home", "url": "pool.example:1", "wallet": "mine" });
+    worker.ok("POST", "/pools", &pool);
+    for (name, more) in [
+        ("in-config", json!({ "config": { "seed": 1, "pool": "pool.example:1", "wallet": "w" } })),
+        ("in-list", json!({ "config": { "seed": 1 }, "pools": [{ "pool": "home" }] })),
+        ("with-secret", json!({ "config": { "seed": 1, "password": "hunter2-hunter2" } })),
+        ("harmless", json!({ "config": { "seed": 1, "devices": 2 } })),
+    ] {
+        let mut profile = json!({ "name": name, "minerType": "sim" });
+        profile.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        worker.ok("POST", "/profiles", &profile);
+    }
+    let before = worker.get("/profiles");
+    let deploy = |command: Value| {
+        let body = json!({ "targets": { "peers": [rig] }, "command": command });
+        controller.ok("POST", "/remote/deploy", &body)[0].clone()
+    };
+    allow(&worker, &farm, &["stats", "logs", "control", "config"]);
+    for command in [
+        json!({ "name": "in-config", "minerType": "sim", "config": { "seed": 2 } }),
+        json!({ "name": "in-config", "minerType": "sim", "config": {} }),
+        json!({ "name": "in-list", "minerType": "sim", "config": { "seed": 1 }, "pools": [] }),
+        json!({ "name": "with-secret", "minerType": "sim", "config": { "seed": 2 } }),
+    ] {
+        let outcome = deploy(command.clone());
+        let told = outcome["error"]["message"].as_str().unwrap_or_default();
+        assert!(told.contains("the right to payout"), "{command}: {outcome}");
+        assert_eq!(worker.get("/profiles"), before, "{command}");
+    }
+    // What it may, it still may: also over a profile whose pools stay as they are.
+    for command in [
+        json!({ "name": "harmless", "minerType": "sim", "config": { "seed": 2 } }),
+        json!({ "name": "in-list", "minerType": "sim", "config": { "seed": 2 } }),
+        json!({ "name": "new", "minerType": "sim", "config": { "seed": 3 } }),
+    ] {
+        assert_eq!(deploy(command.clone())["result"]["status"], "deployed", "{command}");
+    }
+    let pools = worker.get("/profiles/in-list")["pools"].to_string();
+    assert!(pools.contains("home"), "{pools}");
+    allow(&worker, &farm, &["stats", "control", "config", "payout"]);
+    let all = json!({ "name": "in-config", "minerType": "sim", "config": { "seed": 2 } });
+    assert_eq!(deploy(all)["result"]["status"], "deployed");
+}
+
+#[test]
 fn a_controller_that_is_killed_loses_no_worker_and_repeats_nothing() {
     let mut controller = node("farm", "controller");
     let worker = node("rig", "worker");

@@ -209,6 +209,12 @@ async fn messages_of_drivers_go_there_and_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_drivers_need_a_right_and_a_driver() {
     let (controller, worker) = pair().await;
+    // What a driver makes of a message may be anything.
+    let error = send(&controller, &worker.id(), vec![1]).await.unwrap_err();
+    assert!(error.message.contains("the right to config, payout"), "{error:?}");
+    let all = crate::model::rights::Right::ALL.into_iter().collect();
+    let all = crate::node::view::PeerChange { rights: Some(all), ..Default::default() };
+    worker.node.change_peer(&controller.id(), all).await.unwrap();
     let error = send(&controller, &worker.id(), vec![1]).await.unwrap_err();
     assert!(error.message.contains("acme"), "{error:?}");
     let none =
