@@ -42,7 +42,7 @@ mod webhooks;
 mod words;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -85,7 +85,7 @@ use crate::{
         live::{Live, Status},
         parts::Parts,
         probe::Prober,
-        supervisor::{Order, Reply, Supervisor},
+        supervisor::{First, Order, Reply, Supervisor},
         tick::Ticker,
     },
     model::{miner::MinerView, name::MinerName, plan::PlanView, sample::Grid},
@@ -134,6 +134,8 @@ struct Inner {
     parts: Arc<Parts>,
     /// Held for look-ups and changes of the map only, never across an await.
     members: Mutex<BTreeMap<MinerName, Member>>,
+    /// Names of miners that are being created. Locked before `members` where both are.
+    reserved: Mutex<BTreeSet<MinerName>>,
     history: History,
     tasks: TaskTracker,
     ending: CancellationToken,
@@ -185,6 +187,7 @@ impl Miners {
         let miners = Self(Arc::new(Inner {
             parts,
             members: Mutex::default(),
+            reserved: Mutex::default(),
             history,
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
@@ -193,7 +196,7 @@ impl Miners {
         miners.keep_history();
         miners.send_events();
         for row in rows {
-            miners.supervise(row);
+            miners.supervise(row, None);
         }
         miners.0.tasks.spawn(miners.clone().watch());
         miners.0.tasks.spawn(miners.clone().push());
@@ -321,24 +324,16 @@ impl Miners {
         self.0.tasks.wait().await;
     }
 
-    fn supervise(&self, row: MinerRow) {
-        let new = self.supervise_new(row);
-        debug_assert!(new, "names in the database are unique");
-    }
-
-    /// `false`: the name is taken.
-    fn supervise_new(&self, row: MinerRow) -> bool {
-        let mut members = self.members();
-        if members.contains_key(&row.name) {
-            return false;
-        }
+    /// Takes a miner of the database under management, with its `first` start if it is new.
+    fn supervise(&self, row: MinerRow, first: Option<First>) {
         let (orders, inbox) = mpsc::channel(ORDERS);
         let (publish, status) = watch::channel(Status::unknown(&row));
-        let supervisor = Supervisor::new(Arc::clone(&self.0.parts), row.clone(), publish);
+        let parts = Arc::clone(&self.0.parts);
+        let supervisor = Supervisor::new(parts, row.clone(), first, publish);
         self.0.tasks.spawn(supervisor.serve(inbox, self.0.ending.clone()));
-        members.insert(row.name.clone(), Member { row, orders, status });
+        let before = self.members().insert(row.name.clone(), Member { row, orders, status });
+        debug_assert!(before.is_none(), "names are reserved, and unique in the database");
         self.0.parts.changed();
-        true
     }
 
     async fn order(&self, name: &MinerName, order: Order) -> Result<(), Error> {
@@ -360,6 +355,10 @@ impl Miners {
         let missing = missing.then(|| format!("the driver {driver} is not loaded"));
         let view = member.status.borrow().view(&member.row, missing);
         MinerView { watchdog: self.0.parts.watchdog.health(&member.row.name), ..view }
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, BTreeSet<MinerName>> {
+        self.0.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn members(&self) -> MutexGuard<'_, BTreeMap<MinerName, Member>> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod config;
+mod create;
 mod driver_routes;
 mod existing_clients;
 mod faulty;

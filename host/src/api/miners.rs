@@ -100,10 +100,10 @@ pub(crate) async fn create(
     let NewMinerBody { name, driver, config, restart, profile, watchdog } = body;
     let watchdog = watchdog.unwrap_or_default();
     watchdog.check().map_err(|wrong| ApiError::bad_request(format!("watchdog.{wrong}")))?;
-    let mut view = match (driver, profile) {
+    let view = match (driver, profile) {
         (Some(driver), None) => {
             let (config, restart) = (config.unwrap_or_default(), restart.unwrap_or_default());
-            api.0.miners.create(NewMiner { name, driver, config, restart }).await?
+            api.0.miners.create(NewMiner { name, driver, config, restart, watchdog }).await?
         }
         (None, Some(profile)) => {
             for (field, is_set) in [("config", config.is_some()), ("restart", restart.is_some())] {
@@ -112,7 +112,7 @@ pub(crate) async fn create(
                     return Err(ApiError::bad_request(told));
                 }
             }
-            api.0.miners.create_from_profile(&profile, name).await?
+            api.0.miners.create_from_profile(&profile, name, watchdog).await?
         }
         (Some(_), Some(_)) => {
             return Err(ApiError::bad_request(
@@ -125,10 +125,6 @@ pub(crate) async fn create(
             ));
         }
     };
-    if watchdog != Options::default() {
-        api.0.miners.set_watchdog_options(view.name.as_str(), watchdog).await?;
-        view = api.0.miners.get(view.name.as_str())?;
-    }
     Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 

@@ -9,6 +9,7 @@ use crate::{
     model::{
         name::{DriverId, MinerName},
         restart::RestartPolicy,
+        watchdog::limits::Options,
     },
 };
 
@@ -45,7 +46,8 @@ pub async fn start(miners: &Miners, drivers: &Drivers) -> Result<(), Error> {
         }
         let config = Config(config.as_object().cloned().unwrap_or_default());
         let (driver, restart) = (driver.clone(), RestartPolicy::default());
-        miners.create(NewMiner { name: Some(name), driver, config, restart }).await?;
+        let watchdog = Options::default();
+        miners.create(NewMiner { name: Some(name), driver, config, restart, watchdog }).await?;
     }
     Ok(())
 }

@@ -223,10 +223,10 @@ impl Miners {
             Some(name) if self.miners_of(profile.id).contains(&name) => {
                 self.start(name.as_str()).await
             }
-            Some(name) => self.make(row(profile, name)).await,
+            Some(name) => self.make_from(profile, name, Options::default()).await,
             None => match self.stopped_miner(profile.id) {
                 Some(stopped) => self.start(stopped.as_str()).await,
-                None => self.start_another(profile).await,
+                None => self.start_another(profile, Options::default()).await,
             },
         }
     }
@@ -247,24 +247,34 @@ impl Miners {
         &self,
         id_or_name: &str,
         name: Option<MinerName>,
+        watchdog: Options,
     ) -> Result<MinerView, Error> {
         let objects = Objects::load(&self.0.parts.store).await?;
         let profile = objects.profile(id_or_name)?;
         match name {
-            Some(name) => self.make(row(profile, name)).await,
-            None => self.start_another(profile).await,
+            Some(name) => self.make_from(profile, name, watchdog).await,
+            None => self.start_another(profile, watchdog).await,
         }
     }
 
-    async fn start_another(&self, profile: &Profile) -> Result<MinerView, Error> {
+    async fn make_from(
+        &self,
+        profile: &Profile,
+        name: MinerName,
+        watchdog: Options,
+    ) -> Result<MinerView, Error> {
+        let reserved = self.reserve(name.clone())?;
+        self.make(row(profile, name), watchdog, reserved).await
+    }
+
+    async fn start_another(
+        &self,
+        profile: &Profile,
+        watchdog: Options,
+    ) -> Result<MinerView, Error> {
         for name in miner_names(&profile.fields) {
-            if self.members().contains_key(&name) {
-                continue;
-            }
-            match self.make(row(profile, name)).await {
-                // Somebody else took it a moment ago.
-                Err(Error::Taken(_)) => {}
-                made => return made,
+            if let Ok(reserved) = self.reserve(name.clone()) {
+                return self.make(row(profile, name), watchdog, reserved).await;
             }
         }
         Err(Error::Invalid("all names are taken; give one".to_owned()))
@@ -289,7 +299,7 @@ impl Miners {
                 continue;
             }
             let name = &profile.fields.name;
-            match self.start_another(profile).await {
+            match self.start_another(profile, Options::default()).await {
                 Ok(miner) => tracing::info!(profile = name, miner = %miner.name, "autostarted"),
                 Err(error) => tracing::error!(profile = name, %error, "cannot autostart"),
             }

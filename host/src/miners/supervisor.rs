@@ -19,6 +19,7 @@ use crate::{
     miners::{
         Error, Parts,
         hold::Hold,
+        launch::Planned,
         live::{Live, Status, Wait},
         tick::Watched,
         words::Ending,
@@ -55,6 +56,14 @@ pub(crate) enum Order {
     Remove,
     /// End a run that is sick; answered after the first attempt of the next one.
     Relieve(Relief),
+}
+
+/// The first start of a new miner.
+pub(crate) struct First {
+    /// What the driver said when the miner was created.
+    pub(crate) planned: Box<Planned>,
+    /// Answered after the first attempt.
+    pub(crate) reply: Reply,
 }
 
 enum State {
@@ -111,13 +120,24 @@ pub(crate) struct Supervisor {
     history_is_tidy: bool,
     /// The last run whose end was acted on, whether or not it could be written down.
     settled: Option<RunId>,
+    /// What the next start runs, when the driver was asked already.
+    planned: Option<Box<Planned>>,
     starting: Vec<Reply>,
     stopping: Vec<(Reply, Order)>,
     status: watch::Sender<Status>,
 }
 
 impl Supervisor {
-    pub(crate) fn new(parts: Arc<Parts>, row: MinerRow, status: watch::Sender<Status>) -> Self {
+    pub(crate) fn new(
+        parts: Arc<Parts>,
+        row: MinerRow,
+        first: Option<First>,
+        status: watch::Sender<Status>,
+    ) -> Self {
+        let (planned, starting) = match first {
+            Some(First { planned, reply }) => (Some(planned), vec![reply]),
+            None => (None, Vec::new()),
+        };
         Self {
             parts,
             row,
@@ -129,7 +149,8 @@ impl Supervisor {
             halted: None,
             history_is_tidy: false,
             settled: None,
-            starting: Vec::new(),
+            planned,
+            starting,
             stopping: Vec::new(),
             status,
         }
@@ -230,6 +251,8 @@ impl Supervisor {
         self.waiting = None;
         self.restart_asked = false;
         self.halted = None;
+        // Whatever it was made with, the operator may have changed something since.
+        self.planned = None;
         self.parts.watchdog.begin_anew(&self.row.name);
         if desired == Desired::Stopped {
             for overtaken in self.starting.drain(..) {

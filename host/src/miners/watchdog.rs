@@ -128,6 +128,13 @@ impl Watchdog {
         }
     }
 
+    /// Watches a new miner as was written down with it.
+    pub(crate) fn set_options(&self, miner: &MinerName, options: Options) {
+        if options != Options::default() {
+            self.wards().entry(miner.clone()).or_default().options = options;
+        }
+    }
+
     pub(crate) fn forget(&self, miner: &MinerName) {
         self.wards().remove(miner);
         let mut actions = self.actions.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     miners::{self, NewMiner, ProfileChange},
-    model::{peer::PublicKey, restart::RestartPolicy},
+    model::{peer::PublicKey, restart::RestartPolicy, watchdog::limits::Options},
     node::{
         message::Body,
         net::Net,
@@ -67,6 +67,7 @@ pub(crate) async fn start_miner(
                 driver: driver.clone(),
                 config,
                 restart: RestartPolicy::default(),
+                watchdog: Options::default(),
             };
             net.miners.create(new).await?
         }

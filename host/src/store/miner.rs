@@ -1,7 +1,7 @@
 //! Table `miner`.
 
 use adit_plugin_api::Config;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::{
     model::{
@@ -9,8 +9,9 @@ use crate::{
         name::{DriverId, MinerName},
         profile::ProfileId,
         restart::RestartPolicy,
+        watchdog::limits::Options,
     },
-    store::{Error, Store},
+    store::{Error, Store, watchdog::put_options},
 };
 
 /// A miner under management.
@@ -57,34 +58,28 @@ impl Store {
         .await
     }
 
+    /// Writes a new miner with how it is watched: both or nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be written; then nothing was.
+    pub async fn add_miner(&self, row: MinerRow, watchdog: Options) -> Result<(), Error> {
+        self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            put(&transaction, &row)?;
+            if watchdog != Options::default() {
+                put_options(&transaction, row.name.as_str(), &watchdog)?;
+            }
+            Ok(transaction.commit()?)
+        })
+        .await
+    }
+
     /// Writes a miner, new or changed.
     ///
     /// # Errors
     /// When the database cannot be written.
     pub async fn put_miner(&self, row: MinerRow) -> Result<(), Error> {
-        self.call(move |connection| {
-            let config = serde_json::to_string(&row.config).unwrap_or_default();
-            let restart = serde_json::to_string(&row.restart).unwrap_or_default();
-            connection.execute(
-                "INSERT INTO miner (name, driver, config, restart, desired, created_at_ms, profile)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT (name) DO UPDATE SET
-                    driver = excluded.driver, config = excluded.config,
-                    restart = excluded.restart, desired = excluded.desired,
-                    profile = excluded.profile",
-                params![
-                    row.name.as_str(),
-                    row.driver.as_str(),
-                    config,
-                    restart,
-                    row.desired.as_str(),
-                    row.created_at_ms,
-                    row.profile.map(|id| id.to_string())
-                ],
-            )?;
-            Ok(())
-        })
-        .await
+        self.call(move |connection| Ok(put(connection, &row)?)).await
     }
 
     /// Writes what the operator wants of a miner.
@@ -115,6 +110,29 @@ impl Store {
         })
         .await
     }
+}
+
+fn put(connection: &Connection, row: &MinerRow) -> rusqlite::Result<()> {
+    let config = serde_json::to_string(&row.config).unwrap_or_default();
+    let restart = serde_json::to_string(&row.restart).unwrap_or_default();
+    connection.execute(
+        "INSERT INTO miner (name, driver, config, restart, desired, created_at_ms, profile)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (name) DO UPDATE SET
+            driver = excluded.driver, config = excluded.config,
+            restart = excluded.restart, desired = excluded.desired,
+            profile = excluded.profile",
+        params![
+            row.name.as_str(),
+            row.driver.as_str(),
+            config,
+            restart,
+            row.desired.as_str(),
+            row.created_at_ms,
+            row.profile.map(|id| id.to_string())
+        ],
+    )?;
+    Ok(())
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<MinerRow> {

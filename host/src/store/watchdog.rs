@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::{
     model::{
@@ -140,6 +140,21 @@ impl Store {
         })
         .await
     }
+}
+
+/// Writes how a miner is watched, and nothing else of it.
+pub(super) fn put_options(
+    connection: &Connection,
+    miner: &str,
+    options: &Options,
+) -> rusqlite::Result<()> {
+    let options = serde_json::to_string(options).unwrap_or_default();
+    connection.execute(
+        "INSERT INTO watchdog (miner, options) VALUES (?1, ?2)
+         ON CONFLICT (miner) DO UPDATE SET options = excluded.options",
+        params![miner, options],
+    )?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -158,6 +158,7 @@ impl Supervisor {
             self.parts.ticker.watch(collector)
         });
         self.waiting = None;
+        self.planned = None;
         self.state = State::Live(Box::new(Connected { live, ended, _watched: watched, stopping }));
     }
 
@@ -203,7 +204,10 @@ impl Supervisor {
 
     async fn launch(&mut self) -> Result<(), Error> {
         self.tell("miner.starting", json!({}));
-        let planned = launch::plan(&self.parts, &self.row).await?;
+        let planned = match self.planned.take() {
+            Some(planned) => *planned,
+            None => launch::plan(&self.parts, &self.row).await?,
+        };
         self.take_on(&planned.draft.applied).await;
         // Before the program prints: its first lines tell what nothing tells again.
         let begin = self.parts.keepers.log(&self.row.name).end().unwrap_or_default();
