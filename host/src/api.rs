@@ -122,7 +122,7 @@ impl Api {
     /// Serves every route until `ending`, over TLS if asked for, and `ports` with dialects.
     ///
     /// # Errors
-    /// None at present; a failed accept is told to the log and tried again.
+    /// When the listener of the API cannot be used any more.
     pub async fn serve(
         &self,
         listener: TcpListener,
@@ -131,12 +131,19 @@ impl Api {
         ending: CancellationToken,
     ) -> std::io::Result<()> {
         let options = &self.0.options;
-        let serving = serve::serve(listener, tls, self.answers(), options.max_subscribers, &ending);
+        let most = serve::CONNECTIONS + options.max_subscribers;
+        let serving = serve::serve(listener, tls, self.answers(), most, &ending);
         let closing = async {
             ending.cancelled().await;
             self.0.miners.events().end();
         };
         let telling = self.serve_ports(ports, &ending);
+        // What cannot be served any more is no reason to wait for the end.
+        let serving = async {
+            let served = serving.await;
+            ending.cancel();
+            served
+        };
         let (served, (), ()) = tokio::join!(serving, closing, telling);
         self.0.streams.ended().await;
         self.write_refusals().await;

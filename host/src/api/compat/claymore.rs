@@ -1,17 +1,16 @@
 //! Claymore's protocol over TCP: a line of JSON asks, a line answers.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::Api,
+    api::{Api, serve::Places},
     model::{
         dialect::{Subject, claymore},
         name::MinerName,
@@ -34,25 +33,24 @@ pub(super) async fn serve(
     listener: TcpListener,
     ending: &CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(CLIENTS));
+    let places = Places::new(CLIENTS);
     loop {
         let accepted = tokio::select! {
             () = ending.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, client)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        // Whoever comes when all places are taken is let go at once.
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let Some(place) = places.take(client.ip()) else { continue };
         let (api, miner, ending) = (api.clone(), miner.clone(), ending.clone());
         tokio::spawn(async move {
             tokio::select! {
                 () = ending.cancelled() => {}
+                () = place.evicted() => {}
                 _ = talk(&api, &miner, stream) => {}
             }
-            drop(place);
         });
     }
 }

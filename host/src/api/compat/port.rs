@@ -28,6 +28,9 @@ use crate::{
     },
 };
 
+/// Connections of one port at once.
+const CONNECTIONS: usize = 128;
+
 /// The addresses to listen on, by miner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ports {
@@ -93,7 +96,11 @@ impl Api {
                             };
                             Box::pin(ready(answer))
                         });
-                        drop(serve::serve(listener, None, answers, 0, &ending).await);
+                        let served =
+                            serve::serve(listener, None, answers, CONNECTIONS, &ending).await;
+                        if let Err(error) = served {
+                            tracing::error!(%address, %error, "a port for other tools is dead");
+                        }
                     }
                 }
             });
