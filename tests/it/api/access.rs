@@ -336,3 +336,59 @@ fn a_token_file_that_others_can_read_is_not_trusted() {
         assert!(told.contains("others can read it"), "{args:?}: {told}");
     }
 }
+
+#[test]
+fn a_stream_ends_with_its_token_also_when_another_gets_its_name() {
+    let host = Host::start();
+    let secret = make_token(&host, "dash", "view");
+    let client = client_at(220);
+    let ticket = |client: &Client| {
+        let (status, made) = call(client, &host, ("POST", "/events/ticket"), Some(&secret));
+        assert_eq!(status, 200, "{made}");
+        made["ticket"].as_str().unwrap().to_owned()
+    };
+    let late = ticket(&client);
+    let url = format!("{}/events", host.base);
+    let mut streams: Vec<_> = [url.clone(), format!("{url}?ticket={}", ticket(&client))]
+        .iter()
+        .map(|url| client.get(url).bearer_auth(&secret).send().unwrap())
+        .collect();
+    assert!(streams.iter().all(|it| it.status().as_u16() == 200));
+    host.ok("DELETE", "/tokens/dash", NONE);
+    make_token(&host, "dash", "view");
+    for stream in &mut streams {
+        // To its end; a stream that lives on would run into the client's time limit.
+        std::io::copy(stream, &mut std::io::sink()).unwrap();
+    }
+    let answer = client.get(format!("{url}?ticket={late}")).send().unwrap();
+    assert_eq!(answer.status().as_u16(), 401, "a ticket is worth no more than its token");
+}
+
+#[test]
+fn refused_calls_do_not_push_changes_out_of_the_audit_log() {
+    let host = Host::start();
+    let viewer = make_token(&host, "viewer", "view");
+    let client = client_at(221);
+    for _ in 0..130 {
+        assert_eq!(call(&client, &host, ("POST", "/tokens"), Some(&viewer)).0, 403);
+        // Nor can somebody without any token.
+        assert_eq!(call(&client, &host, ("POST", "/health"), None).0, 405);
+    }
+    let audit = host.get("/audit?limit=1000");
+    let of = |who: &str| -> Vec<&Value> {
+        audit.as_array().unwrap().iter().filter(|it| it["who"] == who).collect()
+    };
+    for who in ["viewer", "nobody"] {
+        let (counts, full): (Vec<&Value>, Vec<&Value>) =
+            of(who).into_iter().partition(|it| it["suppressed"].is_u64());
+        assert!((100..130).contains(&full.len()), "{who}: {}", full.len());
+        assert!(full.iter().all(|it| it["refused"] == true), "{full:?}");
+        let [count] = counts.as_slice() else { panic!("{who}: {counts:?}") };
+        let total = full.len() + usize::try_from(count["suppressed"].as_u64().unwrap()).unwrap();
+        assert_eq!(total, 130, "{who}");
+    }
+    let made = of("token-file");
+    assert!(made.iter().any(|it| it["action"] == "POST /api/v1/mining/tokens"), "{made:?}");
+    let shown = host.run(&["audit"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("suppressed"));
+}
