@@ -46,7 +46,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -180,6 +180,7 @@ impl Miners {
             events: services.events.clone(),
             figures: services.figures.clone(),
             revision: AtomicU64::new(0),
+            adopting: AtomicUsize::new(0),
         };
         let parts = Arc::new(parts);
         let rows = recover::all(&parts).await?;
@@ -195,6 +196,7 @@ impl Miners {
         }));
         miners.keep_history();
         miners.send_events();
+        miners.0.parts.adopting.store(rows.len(), Ordering::Release);
         for row in rows {
             miners.supervise(row, None);
         }
@@ -215,6 +217,12 @@ impl Miners {
     /// watchdog thinks come and go without.
     pub fn revision(&self) -> u64 {
         self.0.parts.revision.load(Ordering::Acquire)
+    }
+
+    /// How many miners this host has not looked at since it began: until none is left, one that runs
+    /// may be shown as if it did not.
+    pub fn adopting(&self) -> usize {
+        self.0.parts.adopting.load(Ordering::Acquire)
     }
 
     /// All miners, by name.

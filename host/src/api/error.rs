@@ -58,6 +58,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, code, error)
     }
 
+    pub(crate) fn details(mut self, details: Value) -> Self {
+        self.body.details = Some(details);
+        self
+    }
+
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
         self

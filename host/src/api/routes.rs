@@ -32,7 +32,11 @@ pub(crate) fn all() -> Routes {
 fn general() -> Routes {
     Routes::about("Host")
         .at("/health", [get(None, system::health, "Tell that the host is there")])
-        .at("/ready", [get(None, system::ready, "Tell that every part has begun")])
+        .at(
+            "/ready",
+            [get(None, system::ready, "Check that every miner was adopted")
+                .and(|it| it.errors(&[503]))],
+        )
         .at("/openapi.json", [get(None, openapi::document, "This document")])
         .at(
             "/docs",

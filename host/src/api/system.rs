@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    api::Api,
+    api::{Api, error::ApiError},
     drivers::handle::Driver,
     miners::Update,
     model::doctor::{Finding, Verdict, worst},
@@ -18,12 +18,33 @@ pub(crate) async fn health() -> Json<Value> {
     Json(json!({ "status": "healthy" }))
 }
 
-/// The API answers only when every part has begun.
-pub(crate) async fn ready(State(_): State<Api>) -> Json<Value> {
-    Json(json!({
-        "status": "ready",
-        "components": { "manager": "ready", "drivers": "ready", "store": "ready" },
-    }))
+/// Ready when all that this host answers is true: when it has looked at every miner that an earlier
+/// one left.
+pub(crate) async fn ready(State(api): State<Api>) -> Result<Json<Value>, ApiError> {
+    let components = components(&api);
+    let shown: BTreeMap<_, _> = components
+        .iter()
+        .map(|(name, problem)| (*name, problem.as_deref().unwrap_or("ready")))
+        .collect();
+    let problems: Vec<&str> = components.iter().filter_map(|(_, it)| it.as_deref()).collect();
+    if problems.is_empty() {
+        return Ok(Json(json!({ "status": "ready", "components": shown })));
+    }
+    let told = format!("the host is not ready: {}", problems.join("; "));
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "NOT_READY", told)
+        .details(json!({ "status": "starting", "components": shown }))
+        .retry_after(1))
+}
+
+/// Each part of the host, and what keeps it from being ready.
+fn components(api: &Api) -> [(&'static str, Option<String>); 3] {
+    let manager = match api.0.miners.adopting() {
+        0 => None,
+        1 => Some("it has not looked at 1 miner yet".to_owned()),
+        count => Some(format!("it has not looked at {count} miners yet")),
+    };
+    // The API answers only when these have begun.
+    [("manager", manager), ("drivers", None), ("store", None)]
 }
 
 /// What existing clients know as the system's information: their names, not ours.

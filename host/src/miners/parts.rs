@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use crate::{
@@ -36,6 +36,8 @@ pub(crate) struct Parts {
     pub(super) figures: AllFigures,
     /// Counts what operators see at once: starts, stops, and other changes of a miner's state.
     pub(super) revision: AtomicU64,
+    /// Miners of the database and the folders that nobody has looked at yet.
+    pub(super) adopting: AtomicUsize,
 }
 
 impl Parts {

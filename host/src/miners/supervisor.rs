@@ -3,7 +3,10 @@
 mod act;
 mod relieve;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use adit_plugin_api::Phase;
 use tokio::{
@@ -37,6 +40,8 @@ use crate::{
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Time after which a miner is looked at although nothing happened.
 const LOOK_ANYWAY: Duration = Duration::from_secs(5);
+/// Looks at a miner whose keeper does not answer, before the host counts as ready without it.
+const FIRST_LOOKS: u32 = 25;
 /// Output of a run that is read again when it is adopted, in bytes.
 const REPLAY_BYTES: u64 = 64 << 10;
 
@@ -120,6 +125,8 @@ pub(crate) struct Supervisor {
     history_is_tidy: bool,
     /// The last run whose end was acted on, whether or not it could be written down.
     settled: Option<RunId>,
+    /// Looks until it is known what runs; `None` when it is.
+    first_looks: Option<u32>,
     /// What the next start runs, when the driver was asked already.
     planned: Option<Box<Planned>>,
     starting: Vec<Reply>,
@@ -134,6 +141,7 @@ impl Supervisor {
         first: Option<First>,
         status: watch::Sender<Status>,
     ) -> Self {
+        let first_looks = first.is_none().then_some(FIRST_LOOKS);
         let (planned, starting) = match first {
             Some(First { planned, reply }) => (Some(planned), vec![reply]),
             None => (None, Vec::new()),
@@ -149,6 +157,7 @@ impl Supervisor {
             halted: None,
             history_is_tidy: false,
             settled: None,
+            first_looks,
             planned,
             starting,
             stopping: Vec::new(),
@@ -168,8 +177,13 @@ impl Supervisor {
             }
             self.tidy_history().await;
             let action = reconcile::next(self.wanted(), self.seen(), self.pause());
+            // A start can take long, and until then it is true that nothing runs.
+            if action != Action::Adopt {
+                self.note_look();
+            }
             self.act(action).await;
             self.publish();
+            self.note_look();
             if self.answer().await {
                 return;
             }
@@ -191,6 +205,19 @@ impl Supervisor {
                 () = sleep_until(next_look) => self.wake(),
             }
         }
+    }
+
+    /// Counts the miner as looked at when it is known, and shown, what runs.
+    fn note_look(&mut self) {
+        let Some(left) = self.first_looks else { return };
+        let is_known = !matches!(self.state, State::Unknown | State::Starting | State::Stray(_));
+        if !is_known && left > 0 {
+            self.first_looks = Some(left - 1);
+            return;
+        }
+        self.first_looks = None;
+        self.publish();
+        self.parts.adopting.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// A run that shall give way to a new one is not wanted, although the miner is.

@@ -97,3 +97,30 @@ fn the_configuration_of_a_running_miner_is_told() {
     assert!(said.starts_with(&format!("adit {} on ", env!("CARGO_PKG_VERSION"))), "{said}");
     assert!(said.contains("not installed"), "{said}");
 }
+
+#[test]
+fn a_host_that_is_ready_shows_what_runs() {
+    let mut host = Host::start();
+    let names: Vec<String> = (0..12).map(|n| format!("rig-{n}")).collect();
+    for name in &names {
+        host.simulate(name, &json!({}));
+    }
+    for _ in 0..3 {
+        host.kill();
+        host.up(&[]);
+        wait_for("the host to be ready", || {
+            let (status, answer) = host.call("GET", "/ready", NONE);
+            match status {
+                200 => Some(()),
+                _ => {
+                    assert_eq!((status, &answer["code"]), (503, &json!("NOT_READY")), "{answer}");
+                    assert!(answer["details"]["components"]["manager"] != "ready", "{answer}");
+                    None
+                }
+            }
+        });
+        let listed = host.get("/miners");
+        let running = listed.as_array().unwrap().iter().filter(|it| it["running"] == true);
+        assert_eq!(running.count(), names.len(), "{listed}");
+    }
+}
