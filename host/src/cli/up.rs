@@ -1,9 +1,18 @@
 //! `adit up`: the host.
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -35,7 +44,7 @@ pub(super) struct Up {
 }
 
 pub(super) fn run(common: &Common, up: &Up) -> Result<(), Error> {
-    let filter = EnvFilter::try_from_env("ADIT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = log_filter(std::env::var_os("ADIT_LOG"))?;
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -63,6 +72,37 @@ pub(super) fn run(common: &Common, up: &Up) -> Result<(), Error> {
     done
 }
 
+/// What is logged: what `ADIT_LOG` says, or everything from `info` on.
+fn log_filter(set: Option<OsString>) -> Result<EnvFilter, Error> {
+    const WRITE: &str = "write a level such as info or debug, or adit::node=debug,info";
+    let Some(set) = set.filter(|it| !it.is_empty()) else { return Ok(EnvFilter::new("info")) };
+    let text = set
+        .to_str()
+        .ok_or_else(|| Error::message(format!("ADIT_LOG {set:?}: it is not UTF-8; {WRITE}")))?;
+    EnvFilter::try_new(text)
+        .map_err(|error| Error::message(format!("ADIT_LOG {text:?}: {error}; {WRITE}")))
+}
+
+/// Waits for `stop`, or for the end of what serves the API: a host that nobody can talk to is none.
+async fn until(
+    stop: impl Future<Output = ()>,
+    serving: &mut JoinHandle<io::Result<()>>,
+) -> Result<(), Error> {
+    let ended = tokio::select! {
+        () = stop => return Ok(()),
+        ended = serving => ended,
+    };
+    let why = match ended {
+        Ok(Ok(())) => "it ended".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(why, "the API is not served any more");
+    Err(Error::message(format!(
+        "the API is not served any more: {why}; miners run on, start the host again"
+    )))
+}
+
 async fn serve(settings: &Settings, up: &Up) -> Result<(), Error> {
     // Before anything is started, so that no signal is missed.
     let signals = SignalKind::interrupt();
@@ -77,7 +117,7 @@ async fn serve(settings: &Settings, up: &Up) -> Result<(), Error> {
     let (miners, home) = (app.miners.clone(), app.home.clone());
     let drivers = app.drivers.clone();
     let ending = CancellationToken::new();
-    let serving = tokio::spawn(app.serve(ending.clone()));
+    let mut serving = tokio::spawn(app.serve(ending.clone()));
     if up.demo {
         if let Err(error) = demo::start(&miners, &drivers).await {
             ending.cancel();
@@ -86,9 +126,15 @@ async fn serve(settings: &Settings, up: &Up) -> Result<(), Error> {
         }
         println!("two simulated miners are hashing; see them with: adit miner list");
     }
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let stop = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    if let Err(error) = until(stop, &mut serving).await {
+        home.withdraw();
+        return Err(error);
     }
     if up.demo && !up.keep {
         println!("ending the demonstration and its miners; --keep leaves them running");
@@ -150,4 +196,35 @@ fn greet(app: &App, settings: &Settings) {
     println!("  pages    {scheme}://{}/{}", app.address, key(app));
     println!("  drivers  {loaded} loaded, {refused} refused (adit driver list)");
     println!("  miners   {miners} (adit miner list)");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, os::unix::ffi::OsStringExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_whose_api_died_does_not_live_on() {
+        let mut panicked = tokio::spawn(async { panic!("on demand") });
+        let mut failed = tokio::spawn(async { Err(io::Error::other("no listener")) });
+        for (serving, why) in [(&mut panicked, "panicked"), (&mut failed, "no listener")] {
+            let error = until(pending(), serving).await.unwrap_err().to_string();
+            assert!(error.contains("not served any more") && error.contains(why), "{error}");
+        }
+        let mut serving = tokio::spawn(pending());
+        assert!(until(std::future::ready(()), &mut serving).await.is_ok());
+        serving.abort();
+    }
+
+    #[test]
+    fn a_log_setting_that_cannot_be_read_is_an_error() {
+        for good in [None, Some(""), Some("debug"), Some("adit::node=debug,info")] {
+            assert!(log_filter(good.map(OsString::from)).is_ok(), "{good:?}");
+        }
+        for bad in [OsString::from("adit=loud"), OsString::from_vec(vec![b'i', 0xe9])] {
+            let error = log_filter(Some(bad)).unwrap_err().to_string();
+            assert!(error.starts_with("ADIT_LOG") && error.contains("info or debug"), "{error}");
+        }
+    }
 }
