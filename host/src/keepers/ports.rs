@@ -28,6 +28,8 @@ struct Ports {
     run: RunId,
     /// The program, which is the first to look at.
     program: i32,
+    /// Its keeper, which adopts what the program leaves behind: all of the run descends from it.
+    keeper: i32,
     /// Locked for moments only.
     found: Mutex<Found>,
 }
@@ -48,8 +50,8 @@ struct Listening {
 }
 
 impl RunPorts {
-    pub(crate) fn new(run: RunId, program: i32) -> Self {
-        Self(Arc::new(Ports { run, program, found: Mutex::default() }))
+    pub(crate) fn new(run: RunId, (program, keeper): (i32, i32)) -> Self {
+        Self(Arc::new(Ports { run, program, keeper, found: Mutex::default() }))
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
@@ -103,7 +105,8 @@ impl RunPorts {
     }
 
     fn is_member(&self, pid: i32) -> bool {
-        proc::has_run(pid, &self.0.run)
+        // A wrapper may start its miner with an environment of its choice.
+        proc::has_run(pid, &self.0.run) || proc::descends_from(pid, self.0.keeper)
     }
 }
 
@@ -204,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_process_listens_where_it_listens() {
-        let ports = RunPorts::new(RunId::random(), own_pid());
+        let ports = RunPorts::new(RunId::random(), (own_pid(), i32::MAX));
         for host in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
             // Some machines have no IPv6.
             let Ok(listener) = TcpListener::bind(host) else { continue };
@@ -226,9 +229,13 @@ mod tests {
     fn what_others_listen_at_is_not_the_runs() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         // A run whose program is gone and which left nothing behind.
-        let ports = RunPorts::new(RunId::random(), i32::MAX);
+        let ports = RunPorts::new(RunId::random(), (i32::MAX, i32::MAX));
         let error = ports.check(listener.local_addr().unwrap()).unwrap_err();
         assert!(error.contains("no process of this miner"), "{error}");
+        // One whose keeper started this process by way of others.
+        let parent = i32::try_from(std::os::unix::process::parent_id()).unwrap();
+        let ports = RunPorts::new(RunId::random(), (i32::MAX, parent));
+        assert_eq!(ports.check(listener.local_addr().unwrap()), Ok(()));
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::model::run::{ProcessId, RunId};
 /// Environment variable that marks everything a run started.
 pub(crate) const RUN_VARIABLE: &str = "ADIT_RUN";
 
+/// More generations than a family of processes has.
+const DEEPEST: usize = 100;
+
 /// Id of the current boot; empty when the kernel does not tell.
 pub(crate) fn boot_id() -> String {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -75,6 +78,13 @@ pub(crate) fn is_adit(pid: i32) -> bool {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     line.split(|byte| *byte == 0).nth(1) == Some(b"keeper")
         || file("self").is_some_and(|own| file(&pid.to_string()) == Some(own))
+}
+
+/// Whether `ancestor` is the parent of the process, or the parent of its parent, and so on.
+pub(crate) fn descends_from(pid: i32, ancestor: i32) -> bool {
+    let mut parents = std::iter::successors(Some(pid), |pid| stat(*pid).map(|(_, parent)| parent));
+    // Pids may be used again while this looks, so it might go round in a circle.
+    parents.by_ref().skip(1).take(DEEPEST).any(|parent| parent == ancestor)
 }
 
 /// Pids of all processes.
@@ -145,6 +155,14 @@ mod tests {
         for bad in ["", "7 (a", "7 (a) S", "7 (a) S x", "7 (a) S 3 7"] {
             assert_eq!(parse_stat(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_process_descends_from_its_parents_and_not_from_itself() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let parent = i32::try_from(std::os::unix::process::parent_id()).unwrap();
+        assert!(descends_from(own, parent) && !descends_from(own, own));
+        assert!(!descends_from(parent, own) && !descends_from(i32::MAX, own));
     }
 
     #[test]

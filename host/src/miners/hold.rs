@@ -57,9 +57,10 @@ impl Hold {
     /// Where questions to it may go.
     pub(crate) fn reach(&self) -> Reach {
         match self {
-            Self::Program(run, status) => {
-                Reach::Program(RunPorts::new(run.id().clone(), status.program.pid))
-            }
+            Self::Program(run, status) => Reach::Program(RunPorts::new(
+                run.id().clone(),
+                (status.program.pid, status.keeper.pid),
+            )),
             Self::Device(device) => Reach::of(device.addresses()),
         }
     }

@@ -291,7 +291,8 @@ mod tests {
 
     /// Asks as if `program` were the program of a run.
     async fn ask_run(program: i32, probe: Probe) -> Reply {
-        let reach = Reach::Program(RunPorts::new(crate::model::run::RunId::random(), program));
+        let reach =
+            Reach::Program(RunPorts::new(crate::model::run::RunId::random(), (program, i32::MAX)));
         Prober::new().ask_all(&[probe], &reach).await.remove(0)
     }
 
