@@ -33,7 +33,7 @@ pub struct Description {
     /// `"tlsFingerprint"` (64 hex digits). A program that knows one pool only has these at fields
     /// of the top. A pool with something that no field takes is refused when the profile is saved.
     ///
-    /// The keyword `x-adit-error` beside a `pattern` is the sentence that an operator reads instead
+    /// The keyword `x-adit-error` next to a `pattern` is the sentence that an operator reads instead
     /// of the regular expression, such as `"write host:port"`.
     pub config_schema: Value,
     /// Values for the fields that a configuration leaves out. Must match the schema as far as it

@@ -181,3 +181,43 @@ fn a_driver_is_removed_whatever_its_files_are() {
     host.run_json(&["driver", "remove", "sim-written"]);
     assert_eq!(fs::read_dir(&drivers).unwrap().count(), 0);
 }
+
+#[test]
+fn shares_of_an_earlier_run_are_not_counted_after_a_restart_of_the_host() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mut host = Host::absent();
+    let script = host.folder.path().join("printer");
+    // Ten shares in the first run, one in the next.
+    let lines = "#!/bin/sh\ncount=10\n[ -e \"$1\" ] && count=1\n: > \"$1\"\n\
+                 for _ in $(seq $count); do echo accepted; done\nwhile :; do sleep 1; done\n";
+    fs::write(&script, lines).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let usual = fs::read_to_string(host.settings()).unwrap();
+    let settings = format!("{usual}\n[programs]\nprinter = {:?}\n", script.to_str().unwrap());
+    fs::write(host.settings(), settings).unwrap();
+    host.up(&[]);
+    let driver = host.folder.path().join("printer.toml");
+    let text = "[driver]\nid = \"printer\"\nversion = \"1.0.0\"\nname = \"Printer\"\n\
+                summary = \"Prints shares\"\nalgorithms = [\"rx/0\"]\ndevices = [\"cpu\"]\n\
+                [start]\nargs = [\"${data.dir}/started\"]\n\
+                [[output]]\nmatch = '^accepted$'\nshare = \"accepted\"\nphase = \"mining\"\n";
+    fs::write(&driver, text).unwrap();
+    host.run_json(&["driver", "add", driver.to_str().unwrap()]);
+    host.ok("POST", "/miners", &json!({ "name": "rig-1", "type": "printer", "config": {} }));
+    let wait_for_shares = |host: &Host, count: u64| {
+        wait_for(&format!("{count} shares"), || {
+            let shares = host.miner("rig-1")["stats"]["shares"].clone();
+            (shares == count).then_some(())
+        });
+    };
+    wait_for_shares(&host, 10);
+    host.ok("POST", "/miners/rig-1/restart", NONE);
+    wait_for_shares(&host, 1);
+    host.kill();
+    host.up(&[]);
+    let shares =
+        wait_for("shares under the next host", || host.miner("rig-1")["stats"]["shares"].as_u64());
+    assert_eq!(shares, 1);
+    host.ok("DELETE", "/miners/rig-1", NONE);
+}

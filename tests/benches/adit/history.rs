@@ -91,7 +91,7 @@ impl Filled {
         self.next += 1;
         let samples = look(&mut self.miners);
         let own = measured(|| self.own.tick(tick, at_ms, &samples));
-        let mut peer = |synchronous, at_ms| {
+        let peer = |synchronous, at_ms| {
             self.peer.wait_for(synchronous);
             measured(|| self.peer.tick(at_ms, &samples))
         };
@@ -183,7 +183,7 @@ fn rows_of(miners: usize, hours: i64) -> Vec<Row> {
     });
     // Slower than this for few miners, because this waits for no disk.
     rows.push(
-        Row::new("  beside one that a power cut can take", time(ours))
+        Row::new("  against one that a power cut can take", time(ours))
             .beside(&format!("{PEER}, NORMAL, as in Go"), time(lossy))
             .ratio(ours.as_secs_f64(), lossy.as_secs_f64()),
     );

@@ -14,7 +14,7 @@ use crate::model::{
 /// The keyword that says what a field takes of a pool: `list` at an array of pools, or a
 /// [`PoolField`] at one of their fields. Without a list the fields stand at the top.
 const POOL: &str = "x-adit-pool";
-/// The keyword beside a pattern with the sentence for whom it refuses.
+/// The keyword next to a pattern, with the sentence for a value that it refuses.
 const SENTENCE: &str = "x-adit-error";
 /// Longest way through a schema: one that refers to itself has no end.
 const DEEPEST: usize = 32;

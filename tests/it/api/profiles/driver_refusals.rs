@@ -73,7 +73,7 @@ fn a_wallet_or_pool_that_the_driver_would_refuse_cannot_replace_a_good_one() {
     let pool = json!({ "url": "ergo+ssl://b.example:1", "wallet": "w" });
     let why = refused(&host, ("PUT", "/pools/b", &pool), (409, "IN_USE"));
     assert!(why.contains("\"gpu\" could not use it"), "{why}");
-    // What nobody uses can be anything.
+    // A wallet that no profile uses can be anything.
     host.ok("POST", "/wallets", &json!({ "name": "free", "address": "R:WALLET" }));
     host.ok("DELETE", "/wallets/free", NONE);
 }
