@@ -23,6 +23,7 @@ mod outgoing;
 mod parts;
 mod peers;
 mod probe;
+mod processor;
 mod profiles;
 mod programs;
 mod record;

@@ -3,7 +3,11 @@
 pub(super) mod claymore;
 pub(super) mod port;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+    http::StatusCode,
+};
 use serde_json::Value;
 
 use crate::{
@@ -16,28 +20,43 @@ impl Api {
     /// What the dialects tell of the miner `name`.
     fn subject(&self, name: &str) -> Result<Subject, ApiError> {
         let miner = self.0.miners.get(name)?;
-        Ok(Subject::new(miner, &self.0.options.worker, miners::machine()))
+        let driver = self.0.drivers.get(&miner.miner_type);
+        let algorithms = driver.map(|it| it.description().algorithms.clone()).unwrap_or_default();
+        let subject = Subject::new(miner, &self.0.options.worker, miners::machine());
+        Ok(Subject { algorithms, ..subject })
     }
+}
+
+/// XMRig's paths match as a whole: it answers none with a query.
+fn no_query(RawQuery(query): RawQuery) -> Result<(), ApiError> {
+    let why = "XMRig answers no path with a query: leave out what stands behind the question mark";
+    query.map_or(Ok(()), |_| Err(ApiError::not_found("NOT_FOUND", why)))
 }
 
 pub(crate) async fn summary_1(
     State(api): State<Api>,
     Segment(name): Segment,
+    query: RawQuery,
 ) -> Result<Json<Value>, ApiError> {
+    no_query(query)?;
     Ok(Json(xmrig::summary(&api.subject(&name)?, xmrig::Form::One)))
 }
 
 pub(crate) async fn summary_2(
     State(api): State<Api>,
     Segment(name): Segment,
+    query: RawQuery,
 ) -> Result<Json<Value>, ApiError> {
+    no_query(query)?;
     Ok(Json(xmrig::summary(&api.subject(&name)?, xmrig::Form::Two)))
 }
 
 pub(crate) async fn backends(
     State(api): State<Api>,
     Segment(name): Segment,
+    query: RawQuery,
 ) -> Result<Json<Value>, ApiError> {
+    no_query(query)?;
     Ok(Json(xmrig::backends(&api.subject(&name)?)))
 }
 

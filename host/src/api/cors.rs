@@ -30,6 +30,13 @@ pub(crate) fn preflight(method: &Method, headers: &HeaderMap) -> Option<Response
     })
 }
 
+/// The answer of XMRig's API to OPTIONS, whatever is asked about and by whom: 200 and no body.
+/// `None`: the route is not one of it.
+pub(crate) fn xmrig_options(method: &Method, route: &str) -> Option<Response> {
+    let is_its = *method == Method::OPTIONS && route.starts_with("/compat/xmrig/");
+    is_its.then(|| StatusCode::OK.into_response())
+}
+
 /// Has browsers show `response` to a page of `origin`. Never with cookies: there are none.
 pub(crate) fn allow(origin: HeaderValue, response: &mut Response) {
     let headers = response.headers_mut();

@@ -58,7 +58,8 @@ async fn answer_call(
     let origin = request.headers().get(header::ORIGIN).cloned();
     let named = check_host(request.headers(), request.uri(), options, options.address.ip())
         .and_then(|()| check_origin(request.headers(), options));
-    let preflight = cors::preflight(request.method(), request.headers());
+    let preflight = cors::preflight(request.method(), request.headers())
+        .or_else(|| cors::xmrig_options(request.method(), route));
     let let_in = named.clone().and_then(|()| {
         check_content(request.method(), request.headers(), is_drivers_own(route))?;
         identify(&api, &request, client)

@@ -6,6 +6,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::{
     drivers, keepers,
+    miners::processor,
     model::{
         dialect::Machine,
         doctor::machine::{Cards, Disk, Facts},
@@ -57,13 +58,11 @@ pub(crate) fn machine() -> Machine {
     let load = read(root, "proc/loadavg");
     let mut load = load.split_whitespace().map(|it| it.parse().ok());
     let mut next = || load.next().flatten();
-    let cpu = read(root, "proc/cpuinfo");
-    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     Machine {
         memory: bytes("MemAvailable").zip(bytes("MemTotal")),
         load: next().zip(next()).zip(next()).map(|((one, five), fifteen)| [one, five, fifteen]),
         threads: std::thread::available_parallelism().map_or(1, |it| it.get() as u64),
-        cpu: cpu.map(|(_, name)| name.trim().to_owned()),
+        processor: processor::processor().clone(),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Subject {
     pub worker: String,
     /// Whether its program runs.
     pub running: bool,
+    /// Algorithms that it can mine, as its driver says.
+    pub algorithms: Vec<String>,
     /// Its figures.
     pub stats: PerformanceMetrics,
     /// The machine.
@@ -41,12 +43,52 @@ pub struct Machine {
     pub load: Option<[f64; 3]>,
     /// Processors.
     pub threads: u64,
-    /// Name of the processor.
-    pub cpu: Option<String>,
+    /// Its processors.
+    pub processor: Processor,
+}
+
+/// The processors of a machine, taken together. A fact that the system does not report is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Processor {
+    /// Its name.
+    pub brand: Option<String>,
+    /// Family, as its maker counts.
+    pub family: Option<u64>,
+    /// Model of the family.
+    pub model: Option<u64>,
+    /// Revision of the model.
+    pub stepping: Option<u64>,
+    /// Physical cores.
+    pub cores: Option<u64>,
+    /// Sockets.
+    pub packages: Option<u64>,
+    /// Memory nodes.
+    pub nodes: Option<u64>,
+    /// Level 2 caches, in bytes.
+    pub l2: Option<u64>,
+    /// Level 3 caches, in bytes.
+    pub l3: Option<u64>,
+    /// What it can do, in XMRig's names.
+    pub flags: Vec<&'static str>,
+}
+
+impl Processor {
+    /// Whether it has the feature that XMRig calls `flag`.
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.contains(&flag)
+    }
+
+    /// Family, model and stepping as the processor itself packs them into one number (CPUID leaf 1).
+    pub fn signature(&self) -> Option<u64> {
+        let (family, model, stepping) = (self.family?, self.model?, self.stepping?);
+        let extended = family.saturating_sub(15);
+        let base = family.min(15);
+        Some(extended << 20 | (model >> 4) << 16 | base << 8 | (model & 15) << 4 | stepping)
+    }
 }
 
 impl Subject {
-    /// `miner` on the rig `worker`.
+    /// `miner` on the rig `worker`. Its driver's algorithms are not known here.
     pub fn new(miner: MinerView, worker: &str, machine: Machine) -> Self {
         let stats = miner.stats.unwrap_or_default();
         let told = stats.extra_data.get("version").and_then(|it| it.as_str()).map(str::to_owned);
@@ -56,6 +98,7 @@ impl Subject {
             version: told.or_else(|| miner.run.and_then(|run| run.version)),
             worker: worker.to_owned(),
             running: miner.running,
+            algorithms: Vec::new(),
             stats,
             machine,
         }
@@ -160,6 +203,7 @@ pub(crate) mod samples {
             version: Some("2024.3.2".to_owned()),
             worker: "rig".to_owned(),
             running: true,
+            algorithms: vec!["kawpow".to_owned(), "zil".to_owned()],
             stats,
             machine: Machine::default(),
         }

@@ -48,7 +48,7 @@ pub(crate) fn read(replies: &[Reply], printed: &Printed) -> Result<PerformanceMe
     };
     // TT-Miner alone of its family counts in H/s; the others count in kH/s.
     let unit = if name.starts_with("TT-Miner") { 1.0 } else { 1000.0 };
-    let rate = |text: &str| figure(text).map(|rate| rate * unit);
+    let rate = |text: &str| figure(text).map(|rate| rate * unit).filter(|rate| rate.is_finite());
 
     let (shares, rejected) = (part(total, 1).and_then(whole), part(total, 2).and_then(whole));
     // Whether rejected ones are among the shares is not known; more rejected than shares makes no

@@ -163,9 +163,34 @@ fn extra(metrics: &mut PerformanceMetrics, summary: &Value, backends: &Value) {
         ("memoryBytes", known(memory)),
         ("cpu", text(&summary["cpu"]["brand"]).map(Value::from)),
         ("gpus", devices::health(backends)),
+        ("bestShares", best(&summary["results"]["best"])),
+        ("poolIp", text(&connection["ip"]).map(Value::from)),
+        ("userAgent", text(&summary["ua"]).map(Value::from)),
+        ("features", words(&summary["features"])),
+        ("cpuBackend", text(&summary["cpu"]["backend"]).map(Value::from)),
+        ("msrPreset", text(&summary["cpu"]["msr"]).map(Value::from)),
+        ("assembly", text(&summary["cpu"]["assembly"]).map(Value::from)),
+        ("hardwareAes", devices::cpu(backends)["hw-aes"].as_bool().map(Value::from)),
+        ("threadPriority", devices::cpu(backends)["priority"].as_i64().map(Value::from)),
+        ("threadProfile", text(&devices::cpu(backends)["profile"]).map(Value::from)),
+        ("threadMemoryBytes", known(&devices::cpu(backends)["memory"])),
+        ("argon2Implementation", text(&devices::cpu(backends)["argon2-impl"]).map(Value::from)),
+        ("backends", devices::kinds(backends)),
     ] {
         metrics.extra_data.extend(value.map(|value| (name.to_owned(), value)));
     }
+}
+
+/// The best shares, best first; unknown while there is none.
+fn best(shares: &Value) -> Option<Value> {
+    let shares: Vec<u64> = shares.as_array()?.iter().take(10).filter_map(Value::as_u64).collect();
+    shares.first().is_some_and(|best| *best > 0).then(|| shares.into())
+}
+
+/// A list of at most 32 texts.
+fn words(list: &Value) -> Option<Value> {
+    let words: Vec<String> = list.as_array()?.iter().take(32).filter_map(text).collect();
+    (!words.is_empty()).then(|| words.into())
 }
 
 fn figure(value: &Value) -> Option<f64> {

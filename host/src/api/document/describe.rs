@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Extension, Json,
-    extract::{Path, Request, State, ws::WebSocketUpgrade},
+    extract::{Path, RawQuery, Request, State, ws::WebSocketUpgrade},
     http::HeaderMap,
     response::Response,
 };
@@ -130,7 +130,7 @@ macro_rules! silent {
     };
 }
 
-silent!(HeaderMap, Request);
+silent!(HeaderMap, RawQuery, Request);
 
 impl<S> Input for State<S> {
     fn describe(_: &mut Operation<'_>) {}

@@ -33,17 +33,17 @@ pub fn summary(subject: &Subject, form: Form) -> Value {
         "uptime": metrics.uptime.unwrap_or(0),
         "restricted": true,
         "resources": resources(subject),
-        "features": ["api", "http"],
+        "features": known(&extra("features"), json!(["api", "http"])),
         "results": results(subject),
         "algo": metrics.algorithm,
         "connection": connection(subject),
         "version": version,
         "kind": "miner",
-        "ua": format!("{}/{version}", subject.miner_type),
+        "ua": known(&extra("userAgent"), json!(format!("{}/{version}", subject.miner_type))),
         "cpu": cpu(subject),
         "donate_level": extra("donateLevel").as_u64().unwrap_or(0),
         "paused": metrics.phase == Some(Phase::Paused),
-        "algorithms": metrics.algorithm.iter().collect::<Vec<_>>(),
+        "algorithms": algorithms(subject),
         "hashrate": hashrate(subject),
         // The first form tells only whether all were had.
         "hugepages": match form {
@@ -58,6 +58,18 @@ pub fn summary(subject: &Subject, form: Form) -> Value {
         all["connection"]["error_log"] = json!([]);
     }
     all
+}
+
+/// `value`, or `otherwise` when the miner does not report it.
+fn known(value: &Value, otherwise: Value) -> Value {
+    if value.is_null() { otherwise } else { value.clone() }
+}
+
+/// What it can mine; the current algorithm also when its driver names none.
+fn algorithms(subject: &Subject) -> Vec<&String> {
+    let current = subject.stats.algorithm.iter();
+    let other = current.filter(|it| !subject.algorithms.contains(it));
+    subject.algorithms.iter().chain(other).collect()
 }
 
 fn resources(subject: &Subject) -> Value {
@@ -84,6 +96,10 @@ fn results(subject: &Subject) -> Value {
     let average_ms = share_time_ms(subject);
     let mut best = [0; 10];
     best[0] = metrics.extra_data.get("bestShare").and_then(Value::as_u64).unwrap_or(0);
+    let shares = metrics.extra_data.get("bestShares").and_then(Value::as_array);
+    for (place, share) in best.iter_mut().zip(shares.into_iter().flatten()) {
+        *place = share.as_u64().unwrap_or(0);
+    }
     let rejected = metrics.rejected.unwrap_or(0);
     json!({
         "diff_current": metrics.diff_current.unwrap_or(0),
@@ -108,7 +124,7 @@ fn connection(subject: &Subject) -> Value {
     let average_ms = share_time_ms(subject);
     json!({
         "pool": pool.url,
-        "ip": null,
+        "ip": extra("poolIp"),
         "uptime": uptime_ms / 1000,
         "uptime_ms": uptime_ms,
         "ping": whole(pool.latency_ms.unwrap_or(0.0)),
@@ -126,13 +142,30 @@ fn connection(subject: &Subject) -> Value {
 }
 
 fn cpu(subject: &Subject) -> Value {
-    let brand = subject.stats.extra_data.get("cpu").cloned();
+    let extra = |name: &str| subject.stats.extra_data.get(name).cloned().unwrap_or(Value::Null);
+    let processor = &subject.machine.processor;
+    let is_64_bit = cfg!(target_pointer_width = "64");
     json!({
-        "brand": brand.or_else(|| subject.machine.cpu.clone().map(Value::from)),
-        "cores": null,
+        "brand": known(&extra("cpu"), json!(processor.brand)),
+        "family": processor.family,
+        "model": processor.model,
+        "stepping": processor.stepping,
+        "proc_info": processor.signature(),
+        "aes": processor.has("aes"),
+        "avx2": processor.has("avx2"),
+        "x64": std::env::consts::ARCH == "x86_64",
+        "64_bit": is_64_bit,
+        "l2": processor.l2,
+        "l3": processor.l3,
+        "cores": processor.cores,
         "threads": subject.machine.threads,
+        "packages": processor.packages,
+        "nodes": processor.nodes,
+        "backend": known(&extra("cpuBackend"), json!("basic/1")),
+        "msr": known(&extra("msrPreset"), json!("none")),
+        "assembly": known(&extra("assembly"), json!("none")),
         "arch": std::env::consts::ARCH,
-        "flags": [],
+        "flags": processor.flags,
     })
 }
 
@@ -159,11 +192,12 @@ pub fn backends(subject: &Subject) -> Value {
     if devices.is_empty() && subject.running {
         cpu.push(&whole);
     }
-    json!([
-        backend(subject, "cpu", &cpu),
-        backend(subject, "opencl", &opencl),
-        backend(subject, "cuda", &cuda),
-    ])
+    // A program built without a backend does not list it. Who does not say has all three.
+    let built_in = subject.stats.extra_data.get("backends").and_then(Value::as_array);
+    let all = [("cpu", cpu), ("opencl", opencl), ("cuda", cuda)].into_iter();
+    let has = |kind: &str| built_in.is_none_or(|all| all.iter().any(|it| it == kind));
+    let shown = all.filter(|(kind, devices)| !devices.is_empty() || has(kind));
+    shown.map(|(kind, devices)| backend(subject, kind, &devices)).collect()
 }
 
 fn kind(device: &DeviceMetrics) -> &'static str {
@@ -183,9 +217,22 @@ fn backend(subject: &Subject, kind: &str, devices: &[&DeviceMetrics]) -> Value {
     set("type", json!(kind));
     set("enabled", json!(!devices.is_empty()));
     set("algo", json!(subject.stats.algorithm.as_ref().filter(|_| !devices.is_empty())));
-    set("profile", Value::Null);
-    if kind == "opencl" {
-        set("platform", Value::Null);
+    let extra = |name: &str| subject.stats.extra_data.get(name).cloned().unwrap_or(Value::Null);
+    set("profile", if kind == "cpu" { extra("threadProfile") } else { Value::Null });
+    match kind {
+        "cpu" => {
+            let pages = |name: &str| extra(name).as_u64().unwrap_or(0);
+            let can_aes = subject.machine.processor.has("aes");
+            set("hw-aes", known(&extra("hardwareAes"), json!(can_aes)));
+            set("priority", known(&extra("threadPriority"), json!(-1)));
+            set("msr", known(&extra("msr"), json!(false)));
+            set("asm", known(&extra("assembly"), json!(false)));
+            set("argon2-impl", extra("argon2Implementation"));
+            set("hugepages", json!([pages("hugePages"), pages("hugePagesWanted")]));
+            set("memory", known(&extra("threadMemoryBytes"), json!(0)));
+        }
+        "opencl" => drop(set("platform", Value::Null)),
+        _ => {}
     }
     if !devices.is_empty() {
         let all: Option<f64> = devices.iter().map(|it| it.hashrate).sum();

@@ -31,6 +31,13 @@ pub(crate) fn cpu(backends: &Value) -> &Value {
     cpu.unwrap_or(&Value::Null)
 }
 
+/// The backends that XMRig was built with.
+pub(crate) fn kinds(backends: &Value) -> Option<Value> {
+    let kinds: Vec<String> =
+        list(backends).iter().take(8).filter_map(|it| text(&it["type"])).collect();
+    (!kinds.is_empty()).then(|| kinds.into())
+}
+
 /// What GPUs report beyond [`DeviceMetrics`], by the device's id.
 pub(crate) fn health(backends: &Value) -> Option<Value> {
     let mut all = json!({});
