@@ -83,7 +83,7 @@ fi
 # Prints what h-stats.sh sets, in another shell and with a limit of time. bc writes .5 and 5., and some
 # scripts a list as a text: neither is JSON as it should be.
 stats() {
-    ADIT_STATS=$1 timeout -k 1 8 bash -c '
+    ADIT_STATS=$ADIT_RUN-$1 timeout -k 1 8 bash -c '
         . ./h-manifest.conf
         . ./h-stats.sh >&2
         khs=${khs//[\" ]/}
@@ -98,10 +98,11 @@ stats() {
     ' 2>/dev/null
 }
 
-# Ends what a call of h-stats.sh left, in whichever session it is: all of it has the call's number.
+# Ends what a call of h-stats.sh left, in whichever session it is: all of it has the run and the call's
+# number in its environment.
 sweep() {
     local it
-    for it in $(grep -lsz "^ADIT_STATS=$1\$" /proc/[0-9]*/environ); do
+    for it in $(grep -lsz "^ADIT_STATS=$ADIT_RUN-$1\$" /proc/[0-9]*/environ); do
         it=${it#/proc/}
         kill -KILL "${it%/environ}" 2>/dev/null
     done
