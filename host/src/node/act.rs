@@ -114,8 +114,12 @@ pub(crate) async fn deploy(net: &Net, key: &PublicKey, ask: &Deploy) -> Result<B
 
 pub(crate) async fn install_program(net: &Net, ask: &Install) -> Result<Body, Fault> {
     let install = miners::Install { version: ask.version.clone(), ..miners::Install::default() };
-    let version = net.miners.install(&ask.miner_type, install).await?.version;
-    Ok(done(json!({ "status": "installed", "version": version.version })))
+    let installed = net.miners.install(&ask.miner_type, install).await?;
+    let mut answer = json!({ "status": "installed", "version": installed.version.version });
+    if let Some(newer) = installed.downgrade_from {
+        answer["downgradeFrom"] = json!(newer);
+    }
+    Ok(done(answer))
 }
 
 pub(crate) async fn to_driver(
