@@ -61,9 +61,8 @@ pub struct Limits {
     pub download_bytes: u64,
     /// Longest download.
     pub download_time: Duration,
-    /// Longest that a list, a signature or an answer of the release page may take as a whole.
-    pub answer_time: Duration,
-    /// Longest silence of a server.
+    /// Longest silence of a server. A list, a signature or an answer of the release page may take
+    /// four times as long as a whole.
     pub stall: Duration,
     /// Least bytes a second of a download, measured over the longest silence.
     pub least_rate: u64,
@@ -82,7 +81,6 @@ impl Default for Limits {
         Self {
             download_bytes: 512 << 20,
             download_time: Duration::from_hours(2),
-            answer_time: Duration::from_mins(2),
             stall: Duration::from_secs(30),
             // A modem is faster. A server that sends less only holds the installation up.
             least_rate: 1 << 10,

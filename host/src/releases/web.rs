@@ -33,6 +33,8 @@ use crate::releases::{Limits, error::Error};
 
 /// Redirects that are followed for one request.
 const REDIRECTS: usize = 5;
+/// What is read whole may take this many of the longest silences.
+const ANSWER_STALLS: u32 = 4;
 /// Limit of the steps to a connection.
 const CONNECT: Duration = Duration::from_secs(15);
 
@@ -64,7 +66,7 @@ pub(crate) struct Answer {
 impl Web {
     pub(crate) fn new(hosts: Vec<String>, plain_loopback: bool, limits: &Limits) -> Self {
         let plain = Client::builder(TokioExecutor::new()).build(connector());
-        let (stall, answer_time) = (limits.stall, limits.answer_time);
+        let (stall, answer_time) = (limits.stall, limits.stall * ANSWER_STALLS);
         Self { hosts, plain_loopback, stall, answer_time, plain, secure: OnceLock::new() }
     }
 

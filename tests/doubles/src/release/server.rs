@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::release::{archives::sha256, signing::Signer};
 
 /// Time between two bytes of an answer that drips.
-const DROP: Duration = Duration::from_millis(20);
+const DROP: Duration = Duration::from_millis(100);
 
 /// What the server does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
