@@ -10,6 +10,9 @@
 //! A kernel may lack some of it. What it lacks is reported in the [`Confinement`] and not made up
 //! for: such a driver runs with the rights of the host's user, in its own process, unless the
 //! settings demand all of it.
+//!
+//! `host/tests/drivers/hostile.rs` tries every class of attack, as root, as an ordinary user, and where
+//! refused calls cannot be reported.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod calls;
