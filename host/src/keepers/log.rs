@@ -64,19 +64,30 @@ impl Log {
     /// # Errors
     /// When a log file cannot be read.
     pub fn tail(&self, count: usize) -> io::Result<Vec<String>> {
+        Ok(self.tail_and_end(count)?.0)
+    }
+
+    /// The same with the place right after the last of them: what is printed meanwhile comes after
+    /// that place, and nothing comes twice.
+    ///
+    /// # Errors
+    /// When a log file cannot be read.
+    pub fn tail_and_end(&self, count: usize) -> io::Result<(Vec<String>, Cursor)> {
         let mut newest_first: Vec<String> = Vec::new();
-        for (_, path) in self.files()?.iter().rev() {
+        let mut end = None;
+        for (generation, path) in self.files()?.iter().rev() {
             let missing = count - newest_first.len();
-            if missing == 0 {
+            if missing == 0 && end.is_some() {
                 break;
             }
             // Rotated away since the folder was read.
             let Some(mut file) = found(File::open(path))? else { break };
-            let end = read_end(&mut file, missing)?;
-            newest_first.extend(lines_of(&end).into_iter().rev().take(missing));
+            let (bytes, offset) = read_end(&mut file, missing)?;
+            end.get_or_insert(Cursor { generation: *generation, offset });
+            newest_first.extend(lines_of(&bytes).into_iter().rev().take(missing));
         }
         newest_first.reverse();
-        Ok(newest_first)
+        Ok((newest_first, end.unwrap_or_default()))
     }
 
     /// The place after everything that is in the log now.
@@ -169,18 +180,19 @@ impl Chunk {
     }
 }
 
-/// The end of `file` that holds its last `count` whole lines, or all of it.
-fn read_end(file: &mut File, count: usize) -> io::Result<Vec<u8>> {
-    let mut start = file.metadata()?.len();
+/// The end of `file` that holds its last `count` whole lines, or all of it, and where these end.
+fn read_end(file: &mut File, count: usize) -> io::Result<(Vec<u8>, u64)> {
+    let size = file.metadata()?.len();
+    let mut start = size;
     let mut blocks: Vec<Vec<u8>> = Vec::new();
     let mut line_ends = 0;
     // One more line end than lines: the one before the first.
     while start > 0 && line_ends <= count {
-        let size = start.min(BLOCK);
-        start -= size;
+        let length = start.min(BLOCK);
+        start -= length;
         file.seek(SeekFrom::Start(start))?;
         let mut block = Vec::new();
-        file.take(size).read_to_end(&mut block)?;
+        file.take(length).read_to_end(&mut block)?;
         line_ends += block.iter().filter(|byte| **byte == b'\n').count();
         blocks.push(block);
     }
@@ -192,8 +204,9 @@ fn read_end(file: &mut File, count: usize) -> io::Result<Vec<u8>> {
     }
     // A line that is just being written.
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let end = size - (bytes.len() - whole) as u64;
     bytes.truncate(whole);
-    Ok(bytes)
+    Ok((bytes, end))
 }
 
 fn lines_of(bytes: &[u8]) -> Vec<String> {
@@ -234,6 +247,22 @@ mod tests {
         assert_eq!(log.tail(99).unwrap(), ["a", "b", "c", "e"]);
         assert_eq!(lines_of(b"\xff\n"), ["\u{fffd}"]);
         assert_eq!(Log::new("/nowhere".into()).tail(5).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_comes_after_the_tail_begins_where_it_ends() {
+        let (folder, log) = log(&[(0, "a\nb\n"), (4, "c\nhal")]);
+        for count in [0, 1, 2, 99] {
+            let (_, end) = log.tail_and_end(count).unwrap();
+            assert_eq!(end, Cursor { generation: 4, offset: 2 }, "{count}");
+        }
+        let (lines, end) = log.tail_and_end(1).unwrap();
+        assert_eq!(lines, ["c"]);
+        // The line that was being written comes whole, and the one before it does not come again.
+        fs::write(folder.path().join(files::log_name(4)), "c\nhalf\nd\n").unwrap();
+        assert_eq!(log.read_from(end, 100).unwrap().lines, ["half", "d"]);
+        let empty = Log::new("/nowhere".into()).tail_and_end(5).unwrap();
+        assert_eq!(empty, (Vec::new(), Cursor::default()));
     }
 
     #[test]

@@ -36,11 +36,7 @@ impl Miners {
     /// [`Error::NoMiner`], or when the log cannot be read.
     pub async fn tail(&self, name: &str, count: usize) -> Result<LogPage, Error> {
         let (log, secrets) = self.log(name).await?;
-        let (lines, cursor) = blocking(move || {
-            let cursor = log.end()?;
-            Ok((log.tail(count.min(LINES))?, cursor))
-        })
-        .await?;
+        let (lines, cursor) = blocking(move || log.tail_and_end(count.min(LINES))).await?;
         Ok(page(&lines, cursor, 0, &secrets))
     }
 
