@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs, io,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
@@ -317,16 +318,53 @@ fn spec(row: &MinerRow, planned: &Planned, plan: &ProcessPlan, stop: &StopPlan) 
 /// The host's short list, and the plan's own on top.
 pub(crate) fn environment(planned: &Planned, plan: &ProcessPlan) -> BTreeMap<String, String> {
     const PASSED: &[&str] = &["PATH", "LANG", "LC_ALL", "TZ"];
-    let mut env: BTreeMap<_, _> = std::env::vars()
-        .filter(|(name, _)| {
-            // GPU drivers are steered by these.
-            let gpu = name.starts_with("CUDA_") || name.starts_with("GPU_");
-            gpu || PASSED.contains(&name.as_str())
-        })
-        .collect();
+    let mut env = passed(std::env::vars_os(), |name| {
+        // GPU drivers are steered by these.
+        let gpu = name.starts_with("CUDA_") || name.starts_with("GPU_");
+        gpu || PASSED.contains(&name)
+    });
     env.entry("PATH".to_owned()).or_insert_with(|| "/usr/local/bin:/usr/bin:/bin".to_owned());
     env.insert("HOME".to_owned(), planned.launch().run_dir.display().to_string());
     env.insert("TERM".to_owned(), "dumb".to_owned());
     env.extend(plan.env.clone());
     env
+}
+
+/// The variables that `is_passed` names. One that is not UTF-8 cannot be written to the spec of a run
+/// and is left out: that must not keep a miner from starting.
+fn passed(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    is_passed: impl Fn(&str) -> bool,
+) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    for (name, value) in variables {
+        let Some(name) = name.to_str().filter(|name| is_passed(name)) else { continue };
+        match value.into_string() {
+            Ok(value) => drop(env.insert(name.to_owned(), value)),
+            Err(_) => {
+                tracing::warn!(name, "an environment variable is not UTF-8 and not passed on")
+            }
+        }
+    }
+    env
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn variables_that_are_not_utf_8_are_left_out() {
+        let bad = || OsString::from_vec(b"caf\xe9".to_vec());
+        let variables = [
+            (OsString::from("LANG"), OsString::from("C")),
+            (OsString::from("TZ"), bad()),
+            (bad(), OsString::from("x")),
+            (OsString::from("SECRET"), OsString::from("s")),
+        ];
+        let env = passed(variables.into_iter(), |name| name != "SECRET");
+        assert_eq!(env, BTreeMap::from([("LANG".to_owned(), "C".to_owned())]));
+    }
 }
