@@ -2,6 +2,8 @@
 //!
 //! Owns the folder of each miner's runs, the protocol between host and keeper, and both its ends.
 //! Knows nothing of drivers, databases or desired states: it tells what is alive and does as told.
+//! What is alive is an answer about processes (`members`): each file of a run can be missing,
+//! replaced or unreadable, and the run is found and ended all the same (`end`).
 //!
 //! ```text
 //! <root>/<miner>/  lock         held by everything of the run that lives: the leash
@@ -15,6 +17,7 @@
 mod binary;
 mod confine;
 pub mod descriptors;
+mod end;
 pub mod error;
 mod executable;
 mod files;
@@ -25,6 +28,7 @@ mod leash;
 mod lines;
 pub mod log;
 pub mod look;
+pub mod members;
 mod pending;
 pub(crate) mod ports;
 mod proc;
@@ -39,7 +43,7 @@ pub use process::spawn_runner;
 pub use question::Answer;
 pub(crate) use sys::{clock_is_synchronised, end_with_reader};
 
-use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, io, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     task,
@@ -51,6 +55,7 @@ use crate::{
         error::Error,
         log::Log,
         look::{KILL_DEADLINE, Observed},
+        members::Known,
         run::Run,
     },
     model::{name::MinerName, run::RunSpec},
@@ -99,35 +104,48 @@ impl Keepers {
         Log::new(self.folder(miner))
     }
 
-    /// The miners that have a folder, in order. Blocks for the time of one directory listing.
+    /// The miners that have a folder or a process that lives, in order. Blocks for the time of
+    /// listing the directory and the processes.
     ///
     /// # Errors
     /// [`Error::Io`] when the root folder cannot be read; a missing one is no error.
     pub fn scan(&self) -> Result<Vec<MinerName>, Error> {
-        let entries = match fs::read_dir(&self.inner.root) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        let mut miners = members::miners_below(&self.inner.root);
+        match fs::read_dir(&self.inner.root) {
+            Ok(entries) => {
+                let folders = entries.flatten().filter(|entry| entry.path().is_dir());
+                let name = |entry: fs::DirEntry| MinerName::new(entry.file_name().to_str()?).ok();
+                miners.extend(folders.filter_map(name));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io("list", &self.inner.root)(error)),
-        };
-        let folders = entries.flatten().filter(|entry| entry.path().is_dir());
-        let name = |entry: fs::DirEntry| MinerName::new(entry.file_name().to_str()?).ok();
-        let mut miners: Vec<MinerName> = folders.filter_map(name).collect();
+        }
         miners.sort_unstable();
+        miners.dedup();
         Ok(miners)
     }
 
-    /// Finds out what is true about the miner's newest run, and adopts it if it goes on.
+    /// Finds out what is true about the miner's newest run, and adopts it if it goes on. `known`
+    /// is what the caller remembers of it, which finds processes whose files are gone.
     ///
     /// # Errors
-    /// [`Error::Io`] when the records or the lock cannot be read.
-    pub async fn look(&self, miner: &MinerName) -> Result<Observed, Error> {
+    /// [`Error::Io`] when the machine has no thread for it.
+    pub async fn look(&self, miner: &MinerName, known: &Known) -> Result<Observed, Error> {
         let folder = self.folder(miner);
         let found = Run::find(miner.clone(), folder.clone(), LOOK_DEADLINE).await;
         if let Ok(run) = found {
             return Ok(Observed::Running(run));
         }
         let failed = Error::io("examine", &folder);
-        off_thread(move || look::examine(&folder)).await.map_err(failed)
+        let known = known.clone();
+        off_thread(move || Ok(look::examine(&folder, &known))).await.map_err(failed)
+    }
+
+    /// Whether nothing of the miner holds its lock. A cheap look at a miner of which a thorough one
+    /// found nothing alive; only this host can have started a run since.
+    pub async fn is_quiet(&self, miner: &MinerName) -> bool {
+        let folder = self.folder(miner);
+        off_thread(move || leash::is_taken(&folder)).await.is_ok_and(|is_taken| !is_taken)
     }
 
     /// Starts a run and returns when its program runs.
@@ -152,17 +170,19 @@ impl Keepers {
     ///
     /// # Errors
     /// [`Error::Busy`] when a keeper is alive: then use [`Run::stop`]. [`Error::Survivors`] when
-    /// something is still alive after 10 s. [`Error::Io`] when the lock cannot be read.
-    pub async fn kill_orphans(&self, miner: &MinerName) -> Result<(), Error> {
+    /// something is still alive after 10 s. [`Error::Io`] when the machine has no thread for it.
+    pub async fn kill_orphans(&self, miner: &MinerName, known: &Known) -> Result<(), Error> {
         let folder = self.folder(miner);
-        if matches!(self.look(miner).await?, Observed::Running(_) | Observed::Starting) {
+        if matches!(self.look(miner, known).await?, Observed::Running(_) | Observed::Silent { .. })
+        {
             return Err(Error::Busy(miner.clone()));
         }
         let deadline = Instant::now() + KILL_DEADLINE;
         loop {
-            let place = folder.clone();
+            let (place, known) = (folder.clone(), known.clone());
             let failed = Error::io("examine", &folder);
-            let left = off_thread(move || look::kill_members(&place)).await.map_err(failed)?;
+            let kill = move || Ok(look::kill_members(&place, &known));
+            let left = off_thread(kill).await.map_err(failed)?;
             match left {
                 None => return Ok(()),
                 Some(pids) if Instant::now() > deadline => {
@@ -181,11 +201,19 @@ impl Keepers {
         let folder = self.folder(miner);
         let (failed, place) = (Error::io("delete", &folder), folder.clone());
         let removed = off_thread(move || {
-            if !place.try_exists()? {
-                return Ok(true);
+            let metadata = match fs::symlink_metadata(&place) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+                metadata => metadata?,
+            };
+            if metadata.is_dir() {
+                // It may have lost the rights that a deletion needs.
+                fs::set_permissions(&place, fs::Permissions::from_mode(0o700))?;
+            } else if !place.is_dir() {
+                return fs::remove_file(&place).map(|()| true);
             }
             // Held while the folder goes, so that no run begins in it.
             let Some(_lock) = leash::take(&place)? else { return Ok(false) };
+            // Of a link to a directory elsewhere, the link alone goes.
             fs::remove_dir_all(&place).map(|()| true)
         });
         if removed.await.map_err(failed)? { Ok(()) } else { Err(Error::Busy(miner.clone())) }

@@ -73,6 +73,7 @@ pub use profiles::{
 };
 pub use programs::Programs;
 pub(crate) use record::{Record, write_private};
+pub(crate) use recover::known;
 pub use remote_write::{RemoteWriteSettings, RemoteWriteStatus};
 pub use services::HostServices;
 pub use updates::Update;
@@ -262,13 +263,19 @@ impl Miners {
         self.get(name.as_str())
     }
 
-    /// Stops a miner and returns when nothing of it runs. Safe to drop: the stop goes on.
+    /// Stops a miner and returns when nothing of it runs. Safe to drop: the stop continues. It happens
+    /// also when it cannot be written down: see [`stop_warning`](Self::stop_warning).
     ///
     /// # Errors
-    /// [`Error::NoMiner`], or when the wish cannot be written down.
+    /// [`Error::NoMiner`].
     pub async fn stop(&self, name: &str) -> Result<(), Error> {
         let name = self.member(name)?.row.name;
         self.order(&name, Order::Stop).await
+    }
+
+    /// Why a stop of the miner would be lost with the host; `None` when it is written down.
+    pub fn stop_warning(&self, name: &str) -> Option<String> {
+        self.member(name).ok()?.status.borrow().warning()
     }
 
     /// Stops a miner and forgets it with its log. Safe to drop: it goes on.

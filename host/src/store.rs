@@ -39,7 +39,7 @@ pub use miner::MinerRow;
 pub use open::SetAside;
 pub use peer::{InviteId, PeerRow, PeerUpdate};
 pub use pool::PoolRow;
-pub use run::RunRow;
+pub use run::{OpenRun, RunProcesses, RunRow};
 pub use token::TokenRow;
 pub use wallet::WalletRow;
 pub use watchdog::WatchdogRow;

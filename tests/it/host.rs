@@ -55,6 +55,8 @@ pub(crate) struct Host {
     pub(crate) binary: PathBuf,
     /// The network namespace that it runs in, if not this one.
     pub(crate) network: Option<String>,
+    /// The user that it runs as, if not this one.
+    pub(crate) user: Option<u32>,
     child: Option<Child>,
     said: Option<JoinHandle<String>>,
     pub(crate) base: String,
@@ -80,6 +82,7 @@ impl Host {
             folder,
             binary: built("adit"),
             network: None,
+            user: None,
             child: None,
             said: None,
             base: String::new(),
@@ -98,13 +101,18 @@ impl Host {
 
     /// `adit` with the folders of this host and nothing of the tester's own.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = match &self.network {
-            Some(network) => {
+        let mut command = match (&self.network, self.user) {
+            (Some(network), _) => {
                 let mut inside = Command::new("/usr/sbin/ip");
                 inside.args(["netns", "exec", network]).arg(&self.binary);
                 inside
             }
-            None => Command::new(&self.binary),
+            (None, Some(user)) => {
+                let mut inside = Command::new("setpriv");
+                inside.args(["--clear-groups", "--reuid", &user.to_string()]).arg(&self.binary);
+                inside
+            }
+            (None, None) => Command::new(&self.binary),
         };
         command
             .args(args)

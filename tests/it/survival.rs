@@ -6,6 +6,7 @@ mod endings;
 mod host_killed;
 mod keeper_killed;
 mod refusals;
+mod unreachable;
 mod upgrade;
 
 use std::{fs, path::Path, thread, time::Duration};

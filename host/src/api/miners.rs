@@ -143,15 +143,23 @@ pub(crate) async fn stop(
     Parameters(query): Parameters<StopQuery>,
 ) -> Result<Json<Value>, ApiError> {
     // In a task of its own, so that a client that hangs up does not leave half of it undone.
+    let (miners, miner) = (api.0.miners.clone(), name.clone());
     let stopping = tokio::spawn(async move {
-        if query.remove { api.0.miners.remove(&name).await } else { api.0.miners.stop(&name).await }
+        if query.remove { miners.remove(&miner).await } else { miners.stop(&miner).await }
     });
     let done = if query.remove { "removed" } else { "stopped" };
-    match tokio::time::timeout(STOP_PATIENCE, stopping).await {
-        Ok(Ok(result)) => result.map(|()| Json(json!({ "status": done }))).map_err(Into::into),
-        Ok(Err(_)) => Err(crate::miners::Error::ShuttingDown.into()),
-        Err(_) => Ok(Json(json!({ "status": "stopping" }))),
+    let mut answer = match tokio::time::timeout(STOP_PATIENCE, stopping).await {
+        Ok(Ok(result)) => result.map(|()| json!({ "status": done }))?,
+        Ok(Err(_)) => return Err(crate::miners::Error::ShuttingDown.into()),
+        Err(_) => {
+            let reason = api.0.miners.get(&name).ok().and_then(|miner| miner.reason);
+            json!({ "status": "stopping", "reason": reason })
+        }
+    };
+    if let Some(warning) = api.0.miners.stop_warning(&name) {
+        answer["warning"] = json!(warning);
     }
+    Ok(Json(answer))
 }
 
 pub(crate) async fn start(

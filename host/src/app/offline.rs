@@ -1,20 +1,22 @@
 //! Looking after miners while no host runs: they do not need one.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     app::{Error, home::Home},
-    keepers::{Keepers, error::Error as KeeperError, look::Observed},
+    keepers::{Keepers, error::Error as KeeperError, look::Observed, members::Known},
     miners::{self, Record},
     model::{miner::Desired, name::MinerName},
-    store::{SetAside, Store},
+    store::{self, SetAside, Store},
 };
 
-/// How long a keeper that is alive may leave a stop unanswered.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a keeper that is alive may leave a question unanswered before it is ended by its pid.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a miner is looked at again after something was done about it.
+const TRIES: u32 = 5;
 /// Time between two attempts.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -37,7 +39,7 @@ pub struct OfflineMiner {
     pub started_at_ms: Option<i64>,
 }
 
-/// The miners of a state folder.
+/// The miners of a state folder: those that have a folder, and those of which a process lives.
 ///
 /// # Errors
 /// When the folder cannot be read.
@@ -46,9 +48,10 @@ pub async fn list(home: &Home) -> Result<Vec<OfflineMiner>, Error> {
     let mut found = Vec::new();
     for name in keepers.scan().map_err(miners::Error::from)? {
         let record = Record::read(&keepers.folder(&name)).ok().flatten();
-        let (running, status) = match keepers.look(&name).await.map_err(miners::Error::from)? {
+        let observed = keepers.look(&name, &Known::default()).await.map_err(miners::Error::from)?;
+        let (running, status) = match observed {
             Observed::Running(run) => (true, Some(run.first_status().clone())),
-            Observed::Starting | Observed::Orphaned { .. } => (true, None),
+            Observed::Silent { .. } | Observed::Orphaned { .. } => (true, None),
             Observed::Absent | Observed::Ended(_) | Observed::Lost { .. } => (false, None),
         };
         found.push(OfflineMiner {
@@ -63,59 +66,116 @@ pub async fn list(home: &Home) -> Result<Vec<OfflineMiner>, Error> {
 }
 
 /// What [`stop_all`] did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stopped {
-    /// How many miners were running.
+    /// How many miners were running and are not any more.
     pub miners: usize,
+    /// Those of which something still runs, and why.
+    pub left: Vec<(MinerName, String)>,
+    /// Why the next host does not know that they shall not run, if so.
+    pub unsaved: Option<String>,
     /// Where a damaged database went, if there was one.
     pub set_aside: Option<SetAside>,
 }
 
-/// Stops every miner of a state folder that no host uses, and notes that they shall not run.
+/// Stops every miner of a state folder that no host uses, and notes that they shall not run. A
+/// database that cannot be written keeps nothing from being stopped.
 ///
 /// # Errors
-/// When a host uses the folder, or the wish cannot be written down; nothing was stopped then.
+/// When a host uses the folder, or it cannot be read; nothing was stopped then.
 pub async fn stop_all(home: &Home) -> Result<Stopped, Error> {
+    let mut stopped = Stopped::default();
     if !home.path().exists() {
-        return Ok(Stopped { miners: 0, set_aside: None });
+        return Ok(stopped);
     }
     let _lock = home.lock()?;
     let keepers = Keepers::new(home.miners(), Keepers::THIS_BINARY);
-    let (store, set_aside) = Store::open(home.database())?;
-    for row in store.miners().await? {
-        store.set_desired(&row.name, Desired::Stopped).await?;
-    }
+    let mut names: BTreeSet<MinerName> =
+        keepers.scan().map_err(miners::Error::from)?.into_iter().collect();
+    let store = match Store::open(home.database()) {
+        Ok((store, set_aside)) => {
+            stopped.set_aside = set_aside;
+            stopped.unsaved = save(&store, &mut names).await.err().map(|error| error.to_string());
+            Some(store)
+        }
+        Err(error) => {
+            stopped.unsaved = Some(error.to_string());
+            None
+        }
+    };
     let mut stopping = tokio::task::JoinSet::new();
-    for name in keepers.scan().map_err(miners::Error::from)? {
-        let keepers = keepers.clone();
-        stopping.spawn(async move { stop(&keepers, &name).await });
+    for name in names {
+        let (keepers, store) = (keepers.clone(), store.clone());
+        stopping.spawn(async move {
+            let known = match &store {
+                // What cannot be read is found by the miner's folder and its processes.
+                Some(store) => miners::known(store, &name).await.unwrap_or_default(),
+                None => Known::default(),
+            };
+            let result = stop(&keepers, &name, known).await;
+            (name, result)
+        });
     }
-    let mut miners_stopped = 0;
-    for result in stopping.join_all().await {
-        miners_stopped += usize::from(result.map_err(miners::Error::from)?);
+    for (name, result) in stopping.join_all().await {
+        match result {
+            Ok(was_running) => stopped.miners += usize::from(was_running),
+            Err(error) => stopped.left.push((name, error.to_string())),
+        }
     }
-    Ok(Stopped { miners: miners_stopped, set_aside })
+    stopped.left.sort();
+    Ok(stopped)
+}
+
+/// Notes that no miner shall run, and adds the miners of the database to `names`.
+async fn save(store: &Store, names: &mut BTreeSet<MinerName>) -> Result<(), store::Error> {
+    let mut saved = Ok(());
+    for row in store.miners().await? {
+        if let Err(error) = store.set_desired(&row.name, Desired::Stopped).await {
+            saved = Err(error);
+        }
+        names.insert(row.name);
+    }
+    saved
 }
 
 /// Stops one miner and returns whether it was running.
-async fn stop(keepers: &Keepers, name: &MinerName) -> Result<bool, KeeperError> {
+async fn stop(keepers: &Keepers, name: &MinerName, mut known: Known) -> Result<bool, KeeperError> {
+    let mut was_running = false;
+    let mut left = Ok(());
+    for _ in 0..TRIES {
+        left = match look(keepers, name, &known).await? {
+            Observed::Absent | Observed::Ended(_) | Observed::Lost { .. } => {
+                return Ok(was_running);
+            }
+            Observed::Running(run) => {
+                known = Known::of(run.first_status());
+                let limit = keepers.stop_limit(name).await;
+                match run.stop(None).await {
+                    Ok(()) if timeout(limit, run.wait()).await.is_ok() => Ok(()),
+                    Ok(()) => keepers.end(name, &known, Duration::ZERO).await,
+                    Err(KeeperError::Over(_)) => Ok(()),
+                    Err(_) => keepers.end(name, &known, limit).await,
+                }
+            }
+            Observed::Silent { .. } => {
+                let limit = keepers.stop_limit(name).await;
+                keepers.end(name, &known, limit).await
+            }
+            Observed::Orphaned { .. } => keepers.kill_orphans(name, &known).await,
+        };
+        was_running = true;
+    }
+    left?;
+    Err(KeeperError::Busy(name.clone()))
+}
+
+/// Looks until a keeper answers, or has had the time to.
+async fn look(keepers: &Keepers, name: &MinerName, known: &Known) -> Result<Observed, KeeperError> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let stopped = match keepers.look(name).await? {
-            Observed::Running(run) => match run.stop(None).await {
-                Ok(()) => {
-                    run.wait().await;
-                    Ok(true)
-                }
-                Err(error) => Err(error),
-            },
-            Observed::Orphaned { .. } => keepers.kill_orphans(name).await.map(|()| true),
-            // Alive, and too busy to answer.
-            Observed::Starting => Err(KeeperError::Silent { miner: name.clone(), what: "stop" }),
-            Observed::Absent | Observed::Ended(_) | Observed::Lost { .. } => Ok(false),
-        };
-        if stopped.is_ok() || Instant::now() > until {
-            return stopped;
+        let observed = keepers.look(name, known).await?;
+        if !matches!(observed, Observed::Silent { .. }) || Instant::now() > until {
+            return Ok(observed);
         }
         sleep(LOOK_AGAIN).await;
     }

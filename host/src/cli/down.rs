@@ -1,13 +1,17 @@
 //! `adit down`: the end of the host, and of the miners if asked for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use adit_plugin_api::Phase;
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
-    app::{home::Home, offline},
+    app::{
+        home::{Home, Notice},
+        offline,
+    },
     cli::{
         Common, Error,
         client::{self, Client, segment},
@@ -18,6 +22,10 @@ use crate::{
 
 /// How long the host may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the lock of a host that was killed may outlive it.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+/// How long miners may take to end: longer than any stop plan of a bundled driver.
+const STOP_PATIENCE: Duration = Duration::from_mins(10);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -36,56 +44,106 @@ pub(super) async fn run(common: &Common, down: &Down) -> Result<(), Error> {
     let Some(notice) = home.notice() else {
         return without_host(common, down, &home).await;
     };
+    let stopped = match with_host(common, down, &home, &notice).await {
+        Ok(stopped) => stopped,
+        // It may have been killed this moment: then its connections are reset, and the system takes
+        // an instant to let go of its lock.
+        Err(_) if is_gone_within(&home, GONE_WITHIN).await => {
+            return without_host(common, down, &home).await;
+        }
+        Err(error) => return Err(error),
+    };
+    // A demonstration ends its own miners.
+    let left = running(&home).await?;
+    if common.json {
+        let stopped = stopped - left.len().min(stopped);
+        show::json(&json!({ "status": "down", "stopped": stopped, "running": left.len() }));
+    } else if left.is_empty() {
+        println!("the host is down and no miner runs");
+    } else if !down.stop_miners {
+        println!("the host is down. {}", up::still_running(left.len(), home.path()));
+    }
+    if down.stop_miners && !left.is_empty() {
+        let (names, again) = (left.join(", "), up::still_running(left.len(), home.path()));
+        return Err(Error::message(format!(
+            "the host is down, and not every miner could be stopped: {names}. {again}"
+        )));
+    }
+    Ok(())
+}
+
+/// Ends the host, and its miners if asked for. Returns how many ran.
+async fn with_host(
+    common: &Common,
+    down: &Down,
+    home: &Home,
+    notice: &Notice,
+) -> Result<usize, Error> {
     let client = Client::find(common)?;
     let running = count_running(&client).await?;
     if down.stop_miners {
         stop_all(&client).await?;
     }
     let pid = Pid::from_raw(notice.pid).ok_or_else(|| Error::NoHost(home.path().to_owned()))?;
-    kill_process(pid, Signal::TERM)
-        .map_err(|error| Error::message(format!("cannot end the host {}: {error}", notice.pid)))?;
-    let gone = async {
-        while home.is_locked() {
-            tokio::time::sleep(LOOK).await;
+    match kill_process(pid, Signal::TERM) {
+        // It ended by itself.
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(error) => {
+            return Err(Error::message(format!("cannot end the host {}: {error}", notice.pid)));
         }
-    };
-    if tokio::time::timeout(PATIENCE, gone).await.is_err() {
+    }
+    if !is_gone_within(home, PATIENCE).await {
         return Err(Error::message(format!(
             "the host (pid {}) did not end within {} s",
             notice.pid,
             PATIENCE.as_secs()
         )));
     }
-    // A demonstration ends its own miners.
-    let left = offline::list(&home).await?.iter().filter(|miner| miner.running).count();
-    if common.json {
-        show::json(
-            &json!({ "status": "down", "stopped": running - left.min(running), "running": left }),
-        );
-    } else if left > 0 {
-        println!("the host is down. {}", up::still_running(left, home.path()));
-    } else {
-        println!("the host is down and no miner runs");
-    }
-    Ok(())
+    Ok(running)
+}
+
+async fn is_gone_within(home: &Home, patience: Duration) -> bool {
+    let gone = async {
+        while home.is_locked() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(patience, gone).await.is_ok()
+}
+
+/// Names of the miners that run without a host.
+async fn running(home: &Home) -> Result<Vec<String>, Error> {
+    let miners = offline::list(home).await?.into_iter();
+    Ok(miners.filter(|miner| miner.running).map(|miner| miner.name.to_string()).collect())
 }
 
 async fn without_host(common: &Common, down: &Down, home: &Home) -> Result<(), Error> {
     if !down.stop_miners {
-        let running = offline::list(home).await?.iter().filter(|miner| miner.running).count();
+        let running = running(home).await?.len();
         if running > 0 {
             eprintln!("adit: {}", up::still_running(running, home.path()));
         }
         return Err(Error::NoHost(home.path().to_owned()));
     }
-    let offline::Stopped { miners: stopped, set_aside } = offline::stop_all(home).await?;
+    let offline::Stopped { miners: stopped, left, unsaved, set_aside } =
+        offline::stop_all(home).await?;
     up::tell_set_aside(set_aside.as_ref());
+    if let Some(reason) = unsaved {
+        eprintln!(
+            "adit: that no miner shall run cannot be written down, so the next host may start them \
+             again: {reason}"
+        );
+    }
     if common.json {
-        show::json(&json!({ "status": "down", "stopped": stopped, "running": 0 }));
+        show::json(&json!({ "status": "down", "stopped": stopped, "running": left.len() }));
     } else {
         println!("no host was running; stopped {stopped} miners");
     }
-    Ok(())
+    if left.is_empty() {
+        return Ok(());
+    }
+    let left: Vec<String> = left.iter().map(|(name, why)| format!("{name} ({why})")).collect();
+    Err(Error::message(format!("not every miner could be stopped: {}", left.join(", "))))
 }
 
 async fn count_running(client: &Client) -> Result<usize, Error> {
@@ -97,10 +155,18 @@ async fn stop_all(client: &Client) -> Result<(), Error> {
     let miners: Vec<MinerView> = client.get("/miners?brief=true").await?;
     for miner in &miners {
         let path = format!("/miners/{}", segment(miner.name.as_str()));
-        client.delete::<Value>(&path).await?;
+        let answer: Value = client.delete(&path).await?;
+        if let Some(warning) = answer["warning"].as_str() {
+            eprintln!("adit: {}: {warning}", miner.name);
+        }
     }
-    // A long stop ladder outlasts the answer.
-    while count_running(client).await? > 0 {
+    // A long stop plan outlasts the answer. What cannot be ended at all is reported later.
+    let until = Instant::now() + STOP_PATIENCE;
+    while Instant::now() < until {
+        let miners: Vec<MinerView> = client.get("/miners?brief=true").await?;
+        if miners.iter().all(|miner| miner.phase == Phase::Stopped) {
+            break;
+        }
         tokio::time::sleep(LOOK).await;
     }
     Ok(())

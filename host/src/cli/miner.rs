@@ -141,9 +141,7 @@ pub(super) async fn run(common: &Common, command: Miner) -> Result<(), Error> {
         Miner::Start(start) => self::start(common, start).await,
         Miner::Stop { name, remove } => {
             let query = if remove { "?remove=true" } else { "" };
-            let path = format!("{}{query}", path(&name, ""));
-            told(common, &name, &Client::find(common)?.delete(&path).await?);
-            Ok(())
+            stop(common, &name, &format!("{}{query}", path(&name, ""))).await
         }
         Miner::List => list(common).await,
         Miner::Stats { name } => stats(common, &name).await,
@@ -225,6 +223,23 @@ pub(super) fn configuration(given: &ConfigArgs) -> Result<Map<String, Value>, Er
     };
     set_fields(&mut config, &given.set)?;
     Ok(config)
+}
+
+/// Stops a miner and waits until nothing of it runs, however long its stop plan is.
+async fn stop(common: &Common, name: &str, path: &str) -> Result<(), Error> {
+    let client = Client::find(common)?;
+    loop {
+        let answer: Value = client.delete(path).await?;
+        if let Some(warning) = answer["warning"].as_str() {
+            eprintln!("adit: {warning}");
+        }
+        if answer["status"] != "stopping" {
+            told(common, name, &answer);
+            return Ok(());
+        }
+        let reason = answer["reason"].as_str().unwrap_or("its stop plan takes long");
+        eprintln!("adit: the miner {name} is still stopping: {reason}");
+    }
 }
 
 /// Sets fields that were given as `FIELD=VALUE`.

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 /// Longest grace time of a step: a plan cannot postpone the end for ever.
-const LONGEST_GRACE: Duration = Duration::from_hours(1);
+pub(crate) const LONGEST_GRACE: Duration = Duration::from_hours(1);
 
 /// A stop under way. Times are since the start of the keeper.
 #[derive(Debug)]

@@ -1,17 +1,18 @@
-//! What is true about a miner's run, found out from the socket, the lock and the records.
+//! What is true about a miner's run, found out from the socket, the processes, the lock and the
+//! records, in this order: that a run is over is an answer about processes, not about files.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
 
 use crate::{
     keepers::{
         files::{self, State},
-        leash, proc,
+        leash,
+        members::{self, Known, Search},
         run::{Run, exit_record},
     },
     model::run::{ExitRecord, RunId, RunSpec},
@@ -32,8 +33,12 @@ pub enum Observed {
         /// The run.
         run: RunId,
     },
-    /// A keeper is alive but does not answer: it is just starting or ending. Look again soon.
-    Starting,
+    /// A keeper is alive but does not answer: it is starting or ending, which takes a moment, or it
+    /// is stopped, hangs or has lost its socket. Then [`crate::keepers::Keepers::end`] ends it.
+    Silent {
+        /// Its pid; `None` while a process is about to become a keeper.
+        keeper: Option<i32>,
+    },
     /// The keeper is gone but processes of the run live on. End them with
     /// [`crate::keepers::Keepers::kill_orphans`].
     Orphaned {
@@ -47,91 +52,75 @@ pub enum Observed {
 /// How long the killed may take to be gone.
 pub(crate) const KILL_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Decides without the socket, which did not answer.
-pub(crate) fn examine(folder: &Path) -> io::Result<Observed> {
-    let records = Records::read(folder);
-    let is_taken = leash::is_taken(folder)?;
-    if !is_taken && let Some(record) = records.exit {
-        return Ok(Observed::Ended(record));
+/// Decides without the socket, which did not answer. Files that cannot be read count as missing.
+pub(crate) fn examine(folder: &Path, known: &Known) -> Observed {
+    let Records { newest, runs, exit } = Records::read(folder, known);
+    let is_locked = leash::is_taken(folder).unwrap_or(false);
+    let members = Search::new(folder, is_locked, &runs, known).find();
+    if let Some(keeper) = members.keepers.first() {
+        return Observed::Silent { keeper: Some(*keeper) };
     }
-    let pids = records.members(folder);
-    if is_taken && records.has_keeper(&pids) {
-        return Ok(Observed::Starting);
+    match (exit, newest) {
+        _ if members.is_starting => Observed::Silent { keeper: None },
+        (_, run) if !members.others.is_empty() => Observed::Orphaned { run, pids: members.others },
+        // Held by a process that cannot be seen from here.
+        _ if is_locked => Observed::Silent { keeper: None },
+        (Some(record), _) => Observed::Ended(record),
+        (None, Some(run)) => Observed::Lost { run },
+        (None, None) => Observed::Absent,
     }
-    Ok(match records.newest {
-        _ if is_taken && pids.is_empty() => Observed::Starting,
-        run if !pids.is_empty() => Observed::Orphaned { run, pids },
-        Some(run) => Observed::Lost { run },
-        None => Observed::Absent,
-    })
 }
 
-/// Kills what the run in `folder` left behind, once. Returns the pids that were there, `None` when
-/// nothing of the run is alive.
-pub(crate) fn kill_members(folder: &Path) -> io::Result<Option<Vec<i32>>> {
-    let records = Records::read(folder);
-    let pids = records.members(folder);
-    if records.has_keeper(&pids) {
+/// Kills what the miner's runs left behind, once. Returns the pids that were there, `None` when
+/// nothing is alive.
+pub(crate) fn kill_members(folder: &Path, known: &Known) -> Option<Vec<i32>> {
+    let records = Records::read(folder, known);
+    let is_locked = leash::is_taken(folder).unwrap_or(false);
+    let search = Search::new(folder, is_locked, &records.runs, known);
+    let members = search.find();
+    if !members.keepers.is_empty() || members.is_starting {
         // Somebody has started the next run.
-        return Ok(None);
+        return None;
     }
-    let lock = folder.join(files::LOCK);
-    for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid)) {
-        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        // The descriptor pins the process; only now is it certain whom the number means.
-        if proc::is_member(pid.as_raw_pid(), &lock, &records.runs) {
-            pidfd_send_signal(&process, Signal::KILL).ok();
-        }
+    for pid in &members.others {
+        members::signal(*pid, Signal::KILL, || search.part(*pid).is_some());
     }
-    let is_over = pids.is_empty() && !leash::is_taken(folder)?;
-    Ok((!is_over).then_some(pids))
+    let is_over = members.others.is_empty() && !leash::is_taken(folder).unwrap_or(false);
+    (!is_over).then_some(members.others)
 }
 
-/// Whether something of the newest run is alive although the lock is free: a process that closed
-/// what it inherited. Call it with the lock held.
+/// Whether something of a run is alive although the lock is free: a process that closed what it
+/// inherited, or one whose lock file was replaced. Call it with the lock held.
 pub(crate) fn has_stray(folder: &Path) -> bool {
-    let records = Records::read(folder);
-    // A keeper that wrote the end down had seen to it that nothing was left.
-    let is_known = records.exit.is_some() || records.runs.is_empty();
-    !is_known && !records.members(folder).is_empty()
+    let known = Known::default();
+    let records = Records::read(folder, &known);
+    let members = Search::new(folder, false, &records.runs, &known).find();
+    !members.keepers.is_empty() || !members.others.is_empty()
 }
 
-/// What the files say, which proves nothing about who is alive.
-struct Records {
-    state: Option<State>,
+/// What the files and the host's memory say, which proves nothing about who is alive.
+pub(crate) struct Records {
     newest: Option<RunId>,
-    runs: Vec<RunId>,
+    pub(crate) runs: Vec<RunId>,
     exit: Option<ExitRecord>,
 }
 
 impl Records {
-    fn read(folder: &Path) -> Self {
+    pub(crate) fn read(folder: &Path, known: &Known) -> Self {
         let path = |name: &str| -> PathBuf { folder.join(name) };
         let state: Option<State> = files::read_json(&path(files::STATE));
         let spec: Option<RunSpec> = files::read_json(&path(files::SPEC));
-        let spec = spec.map(|spec| spec.run);
-        let state_run = state.as_ref().map(|state| state.run.clone());
+        let (state, spec) = (state.map(|state| state.run), spec.map(|spec| spec.run));
         // The keeper takes away the records of the run before when it begins, so a state that is
         // there belongs to the newest run that began, whatever was planned since.
-        let newest = state_run.clone().or_else(|| spec.clone());
+        let newest = state.iter().chain(&spec).chain(known.runs.last()).next().cloned();
         let exit = newest.as_ref().and_then(|run| exit_record(folder, run));
-        let mut runs: Vec<RunId> = state_run.into_iter().chain(spec).collect();
-        runs.dedup();
-        Self { state, newest, runs, exit }
-    }
-
-    fn members(&self, folder: &Path) -> Vec<i32> {
-        proc::members(&folder.join(files::LOCK), &self.runs)
-    }
-
-    /// Whether a keeper, or a host about to start one, is among those that hold the lock. Before
-    /// the keeper wrote its record, what the process executes must do.
-    fn has_keeper(&self, members: &[i32]) -> bool {
-        match &self.state {
-            Some(state) if Some(&state.run) == self.runs.last() => {
-                members.contains(&state.keeper.pid) && proc::is_alive(&state.keeper)
+        let mut runs = known.runs.clone();
+        for run in state.into_iter().chain(spec) {
+            if !runs.contains(&run) {
+                runs.push(run);
             }
-            _ => members.iter().any(|pid| proc::is_adit(*pid)),
         }
+        Self { newest, runs, exit }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     ffi::OsStr,
     fs,
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::model::run::{ProcessId, RunId};
@@ -53,30 +53,35 @@ pub(crate) fn children(parent: i32) -> Vec<i32> {
     all().filter(|pid| stat(*pid).is_some_and(|(_, found)| found == parent)).collect()
 }
 
-/// Pids of the processes, this one aside, that hold `lock` open or were started by one of `runs`.
-pub(crate) fn members(lock: &Path, runs: &[RunId]) -> Vec<i32> {
-    let own = i32::try_from(std::process::id()).unwrap_or_default();
-    all().filter(|pid| *pid != own && is_member(*pid, lock, runs)).collect()
-}
-
 /// Pids of the processes that were started by `run`.
 pub(crate) fn members_of(run: &RunId) -> Vec<i32> {
     all().filter(|pid| has_run(*pid, run)).collect()
 }
 
-/// Whether the process holds `lock` open or was started by one of `runs`.
-pub(crate) fn is_member(pid: i32, lock: &Path, runs: &[RunId]) -> bool {
-    holds(pid, lock) || runs.iter().any(|run| has_run(pid, run))
+/// The processes that descend from `ancestor`, which adopts those that lose their parent.
+pub(crate) fn descendants(ancestor: i32) -> Vec<ProcessId> {
+    let boot_id = boot_id();
+    let processes: Vec<(i32, u64, i32)> = all()
+        .filter_map(|pid| stat(pid).map(|(start_time, parent)| (pid, start_time, parent)))
+        .collect();
+    let mut family = vec![ancestor];
+    let mut found = Vec::new();
+    let mut next = 0;
+    while let Some(parent) = family.get(next).copied() {
+        for (pid, start_time, _) in processes.iter().filter(|process| process.2 == parent) {
+            family.push(*pid);
+            let boot_id = boot_id.clone();
+            found.push(ProcessId { pid: *pid, start_time: *start_time, boot_id });
+        }
+        next += 1;
+    }
+    found
 }
 
 /// Whether the process executes our own binary, or one that was called as a keeper.
 pub(crate) fn is_adit(pid: i32) -> bool {
-    let file = |pid: &str| {
-        let metadata = fs::metadata(format!("/proc/{pid}/exe")).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    };
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    line.split(|byte| *byte == 0).nth(1) == Some(b"keeper")
+    let file = |pid: &str| Some(inode(&fs::metadata(format!("/proc/{pid}/exe")).ok()?));
+    keeper_directory(pid).is_some()
         || file("self").is_some_and(|own| file(&pid.to_string()) == Some(own))
 }
 
@@ -87,13 +92,68 @@ pub(crate) fn descends_from(pid: i32, ancestor: i32) -> bool {
     parents.by_ref().skip(1).take(DEEPEST).any(|parent| parent == ancestor)
 }
 
-/// Pids of all processes.
+/// The directory of the run whose keeper this process is, as its command line names it.
+pub(crate) fn keeper_directory(pid: i32) -> Option<PathBuf> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut words = line.split(|byte| *byte == 0).skip(1);
+    (words.next()? == b"keeper").then_some(())?;
+    Some(PathBuf::from(OsStr::from_bytes(words.next()?)))
+}
+
+/// Device and inode of the process's working directory, also after that was moved or deleted.
+pub(crate) fn directory_inode(pid: i32) -> Option<(u64, u64)> {
+    Some(inode(&fs::metadata(format!("/proc/{pid}/cwd")).ok()?))
+}
+
+/// Path of the process's working directory; that of a deleted one ends with ` (deleted)`.
+pub(crate) fn directory(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/cwd")).ok()
+}
+
+/// Whether the process is known to work in another directory than `folder`.
+pub(crate) fn is_elsewhere(pid: i32, folder: &Path) -> bool {
+    let wanted = fs::metadata(folder).ok().map(|it| inode(&it));
+    let found = directory_inode(pid);
+    wanted.is_some() && found.is_some() && wanted != found
+}
+
+/// Device and inode of a file.
+pub(crate) fn inode(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// The user who started the process. Not the owner of its files in `/proc`: those of a program
+/// with capabilities belong to root.
+pub(crate) fn user(pid: i32) -> Option<u32> {
+    let text = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let ids = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_whitespace().next()?.parse().ok()
+}
+
+/// The run that started the process, as its environment says.
+pub(crate) fn run_of(pid: i32) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let prefix = format!("{RUN_VARIABLE}=");
+    let variable = environment
+        .split(|byte| *byte == 0)
+        .find_map(|variable| variable.strip_prefix(prefix.as_bytes()))?;
+    Some(String::from_utf8_lossy(variable).into_owned())
+}
+
+/// Whether a signal has stopped the process.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    state(pid) == Some('T')
+}
+
+/// Every process id.
 pub(crate) fn all() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-fn holds(pid: i32, lock: &Path) -> bool {
+/// Whether the process holds the lock on the file `lock`.
+pub(crate) fn holds(pid: i32, lock: &Path) -> bool {
     let (Ok(wanted), Some(name)) = (fs::metadata(lock), lock.file_name()) else { return false };
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     descriptors.into_iter().any(|descriptor| {
@@ -104,8 +164,7 @@ fn holds(pid: i32, lock: &Path) -> bool {
             end == Some(name.as_bytes())
         });
         is_named
-            && fs::metadata(&link)
-                .is_ok_and(|found| (found.dev(), found.ino()) == (wanted.dev(), wanted.ino()))
+            && fs::metadata(&link).is_ok_and(|found| inode(&found) == inode(&wanted))
             && has_lock(pid, &descriptor.file_name())
     })
 }
@@ -119,14 +178,17 @@ fn has_lock(pid: i32, descriptor: &OsStr) -> bool {
 
 /// Whether the process was started by this run, as its environment says.
 pub(crate) fn has_run(pid: i32, run: &RunId) -> bool {
-    let wanted = format!("{RUN_VARIABLE}={run}");
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    run_of(pid).is_some_and(|found| found == run.to_string())
 }
 
 fn is_zombie(pid: i32) -> bool {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    text.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+    state(pid).is_none_or(|state| matches!(state, 'Z' | 'X'))
+}
+
+/// The letter that `/proc` has for the state of the process.
+fn state(pid: i32) -> Option<char> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    String::from_utf8_lossy(&text).rsplit_once(") ")?.1.chars().next()
 }
 
 /// Start time and parent.

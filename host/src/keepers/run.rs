@@ -21,11 +21,12 @@ use crate::{
     keepers::{
         error::{End, Error},
         files::{self, State},
+        proc,
         protocol::{Ask, LONGEST_REQUEST, PROTOCOL, Refusal, Reply, Request},
     },
     model::{
         name::MinerName,
-        run::{ExitRecord, RunId, RunStatus},
+        run::{ExitRecord, ProcessId, RunId, RunStatus},
     },
 };
 
@@ -34,6 +35,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Pause before a busy keeper is asked again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Pause before a keeper that lives is asked again although its socket is missing.
+const UNREACHABLE_PAUSE: Duration = Duration::from_millis(200);
 
 /// Longest reply read, in bytes.
 const LONGEST_REPLY: u64 = 256 << 10;
@@ -76,10 +80,15 @@ impl Run {
         deadline: Duration,
     ) -> Result<Self, Error> {
         let asked = ask(&folder, &miner, None, Ask::Status, "status");
-        let first = match time::timeout(deadline, asked).await {
-            Ok(reply) => status_of(reply?)?,
+        let (reply, peer) = match time::timeout(deadline, asked).await {
+            Ok(reply) => reply?,
             Err(_) => return Err(Error::Silent { miner, what: "status" }),
         };
+        let first = status_of(reply)?;
+        // The file can have been replaced by the socket of another miner, or of anybody.
+        if !is_of(peer, &first.keeper) || proc::is_elsewhere(first.keeper.pid, &folder) {
+            return Err(Error::Silent { miner, what: "status" });
+        }
         Ok(Self { inner: Arc::new(Inner { miner, folder, first }) })
     }
 
@@ -101,8 +110,8 @@ impl Run {
     /// How the run is doing now.
     ///
     /// # Errors
-    /// [`Error::Over`] when it has ended, [`Error::Silent`] when the keeper does not answer
-    /// within 5 s.
+    /// [`Error::Over`] when it has ended, [`Error::Silent`] when the keeper lives and does not
+    /// answer within 5 s.
     pub async fn status(&self) -> Result<RunStatus, Error> {
         status_of(self.ask(Ask::Status, "status").await?)
     }
@@ -146,28 +155,27 @@ impl Run {
 
     /// Waits for the end of the run, however long that takes. Safe to drop.
     pub async fn wait(&self) -> End {
+        let first = Some(&self.inner.first);
         loop {
-            let run = Some(self.id().clone());
-            let reply = ask(&self.inner.folder, self.miner(), run, Ask::Wait, "wait").await;
-            if let Ok(Reply { exit: Some(record), .. }) = reply {
+            let reply = ask(&self.inner.folder, self.miner(), first, Ask::Wait, "wait").await;
+            if let Ok((Reply { exit: Some(record), .. }, _)) = reply {
                 return End::Exited(record);
             }
-            if let Some(record) = exit_record(&self.inner.folder, self.id()) {
-                return End::Exited(record);
-            }
-            // A keeper with too many clients hangs up on some. Only one that is gone is the end.
+            // A keeper with too many clients hangs up on some. Only one that is gone is the end: a
+            // record can be there while something lives.
             if matches!(reply, Err(Error::Over(_))) {
-                return End::Lost;
+                let record = exit_record(&self.inner.folder, self.id());
+                return record.map_or(End::Lost, End::Exited);
             }
             time::sleep(PAUSE).await;
         }
     }
 
     async fn ask(&self, what: Ask, name: &'static str) -> Result<Reply, Error> {
-        let run = Some(self.id().clone());
-        let asked = ask(&self.inner.folder, self.miner(), run, what, name);
+        let asked = ask(&self.inner.folder, self.miner(), Some(&self.inner.first), what, name);
         let silent = || Error::Silent { miner: self.miner().clone(), what: name };
-        time::timeout(DEADLINE, asked).await.map_err(|_| silent())?
+        let (reply, _) = time::timeout(DEADLINE, asked).await.map_err(|_| silent())??;
+        Ok(reply)
     }
 }
 
@@ -180,30 +188,32 @@ fn status_of(reply: Reply) -> Result<RunStatus, Error> {
     reply.status.ok_or_else(|| Error::Refused("the keeper sent no status".to_owned()))
 }
 
-/// Asks on a connection of its own.
+/// Asks on a new connection: the keeper of the run `first`, or any process that answers when `None`.
+/// Returns the answer and the pid of the process that gave it.
 async fn ask(
     folder: &Path,
     miner: &MinerName,
-    run: Option<RunId>,
+    first: Option<&RunStatus>,
     ask: Ask,
     what: &'static str,
-) -> Result<Reply, Error> {
+) -> Result<(Reply, Option<i32>), Error> {
+    let run = first.map(|first| first.run.clone());
     let mut line = serde_json::to_vec(&Request { protocol: PROTOCOL, run: run.clone(), ask })
         .map_err(|error| Error::Refused(error.to_string()))?;
     line.push(b'\n');
     if line.len() > LONGEST_REQUEST {
         return Err(Error::Refused("the request is longer than 64 KiB".to_owned()));
     }
-    let stream = connect_patiently(folder, run.as_ref()).await?;
+    let (stream, peer) = connect_patiently(folder, first).await?;
     let Ok(text) = exchange(stream, &line).await else {
         // It hung up: because it is gone, or because others took all its places.
-        connect_patiently(folder, run.as_ref()).await?;
+        connect_patiently(folder, first).await?;
         return Err(Error::Silent { miner: miner.clone(), what });
     };
     let reply: Reply = serde_json::from_slice(&text)
         .map_err(|error| Error::Refused(format!("its answer is not understood: {error}")))?;
     match (reply.refusal, run) {
-        (None, _) => Ok(Reply { refusal: None, ..reply }),
+        (None, _) => Ok((Reply { refusal: None, ..reply }, peer)),
         (Some(Refusal::OtherRun), Some(run)) => Err(Error::Over(run)),
         (Some(Refusal::OtherRun), None) => Err(Error::Refused("it has another run".to_owned())),
         (Some(Refusal::Failed(message)), _) => Err(Error::Refused(message)),
@@ -219,21 +229,41 @@ async fn exchange(mut stream: UnixStream, line: &[u8]) -> io::Result<Vec<u8>> {
     if text.ends_with(b"\n") { Ok(text) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
-/// Connects; a keeper that has no place for one more at the moment is asked again.
-async fn connect_patiently(folder: &Path, run: Option<&RunId>) -> Result<UnixStream, Error> {
+/// Connects; a keeper that has no place for one more at the moment is asked again. A run is over
+/// when its keeper is gone, not when its socket is: a keeper that lives puts a new one there.
+async fn connect_patiently(
+    folder: &Path,
+    first: Option<&RunStatus>,
+) -> Result<(UnixStream, Option<i32>), Error> {
     loop {
         let error = match connect(folder).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
+                if first.is_none_or(|first| is_of(peer, &first.keeper)) {
+                    return Ok((stream, peer));
+                }
+                io::Error::other("another process listens there")
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                time::sleep(PAUSE).await;
+                continue;
+            }
             Err(error) => error,
         };
-        match (error.kind(), run) {
-            (io::ErrorKind::WouldBlock, _) => time::sleep(PAUSE).await,
-            (io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused, Some(run)) => {
-                return Err(Error::Over(run.clone()));
+        match first {
+            None => return Err(Error::io("connect to the keeper in", folder)(error)),
+            Some(first) if !proc::is_alive(&first.keeper) => {
+                return Err(Error::Over(first.run.clone()));
             }
-            _ => return Err(Error::io("connect to the keeper in", folder)(error)),
+            Some(_) => time::sleep(UNREACHABLE_PAUSE).await,
         }
     }
+}
+
+/// Whether the process at the other end is `keeper`. One outside of this PID namespace has no pid
+/// here, and is believed.
+fn is_of(peer: Option<i32>, keeper: &ProcessId) -> bool {
+    peer.is_none_or(|pid| pid == 0 || pid == keeper.pid)
 }
 
 /// Connects through the descriptor of the folder: its path may be longer than the 108 bytes that

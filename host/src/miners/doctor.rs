@@ -10,7 +10,7 @@ use adit_plugin_api::Phase;
 
 use crate::{
     drivers::registry::{Listed, State},
-    keepers::look::Observed,
+    keepers::{look::Observed, members::Known},
     miners::{HistoryStatus, Miners, machine},
     model::{
         doctor::{
@@ -140,15 +140,25 @@ impl Miners {
             let command = format!("adit miner start {name}");
             return Some(Finding::bad(id, Verdict::Problem, told, fix).with_command(command));
         }
+        let command = format!("adit miner restart {name}");
+        let restart = format!("run: {command}");
+        if miner.running && miner.run.is_none() {
+            let problem = format!("the run of {name} cannot be reached: {reason}");
+            let found = Finding::bad(id, Verdict::Problem, problem, restart);
+            return Some(found.with_command(command));
+        }
         // A device has no process.
         let run = miner.run.as_ref()?;
         run.keeper_pid?;
-        let command = format!("adit miner restart {name}");
-        let restart = format!("run: {command}");
-        Some(match self.0.parts.keepers.look(name).await {
-            Ok(Observed::Running(_) | Observed::Starting) => {
-                Finding::ok(id, format!("{name} runs under its keeper"))
-            }
+        Some(match self.0.parts.keepers.look(name, &Known::default()).await {
+            Ok(Observed::Running(_)) => Finding::ok(id, format!("{name} runs under its keeper")),
+            Ok(Observed::Silent { .. }) => Finding::bad(
+                id,
+                Verdict::Problem,
+                format!("the keeper of {name} is alive and does not answer"),
+                restart,
+            )
+            .with_command(command),
             Ok(Observed::Orphaned { .. }) => Finding::bad(
                 id,
                 Verdict::Problem,

@@ -15,7 +15,11 @@ use tokio::sync::watch;
 use crate::{
     drivers::handle::Driver,
     keepers::{Answer, Keepers},
-    miners::{Error, Miners, events::Events},
+    miners::{
+        Error, Miners,
+        events::Events,
+        live::{Live, Status},
+    },
     model::{name::DriverId, version::is_newer},
     releases::{self, LocalFile, Outcome, Progress, Trial, Version},
 };
@@ -228,7 +232,7 @@ impl Miners {
             .filter(|it| named.is_none_or(|named| named == it.version));
         let mut names = Vec::new();
         for version in going {
-            let miners = self.running(&version.path);
+            let miners = self.running(id, &version.path);
             if !miners.is_empty() {
                 let miners = miners.join(", ");
                 return Err(Error::InUse { driver: id.clone(), version: version.version, miners });
@@ -250,16 +254,19 @@ impl Miners {
         Ok(names)
     }
 
-    /// The miners whose run was launched with this program.
-    fn running(&self, program: &std::path::Path) -> Vec<String> {
+    /// The miners whose run was launched with this program. A run of this miner type that the host
+    /// cannot reach, or of which it does not know how it was launched, may be one.
+    fn running(&self, id: &DriverId, program: &std::path::Path) -> Vec<String> {
         let members = self.members();
-        let runs = |live: &crate::miners::live::Live| {
-            let launched = live.launch.as_ref().and_then(|launch| launch.program.as_ref());
-            launched.is_some_and(|it| it.program == program)
+        let runs = |status: &Status| match &status.live {
+            Some((Live { launch: Some(launch), .. }, _)) => {
+                launch.program.as_ref().is_some_and(|it| it.program == program)
+            }
+            live => live.is_some() || status.unreachable || status.unsettled,
         };
         members
             .values()
-            .filter(|it| it.status.borrow().live.as_ref().is_some_and(|(live, _)| runs(live)))
+            .filter(|it| it.row.driver == *id && runs(&it.status.borrow()))
             .map(|it| it.row.name.to_string())
             .collect()
     }

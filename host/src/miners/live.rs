@@ -68,9 +68,15 @@ pub(crate) struct Status {
     pub(crate) desired: Desired,
     /// Whether the host does not know yet what runs.
     pub(crate) unsettled: bool,
+    /// Whether processes of the miner live that the host has no connection to.
+    pub(crate) unreachable: bool,
     /// The run, and whether a stop is under way.
     pub(crate) live: Option<(Live, bool)>,
     pub(crate) waiting: Option<Wait>,
+    /// What keeps the host from seeing the run or from ending it.
+    pub(crate) trouble: Option<String>,
+    /// Why the database does not know that the miner shall not run.
+    pub(crate) unsaved: Option<String>,
     pub(crate) restarts: u32,
     /// What happens when the program ends by itself, as of the last start.
     pub(crate) restart: RestartPolicy,
@@ -80,7 +86,17 @@ impl Status {
     /// Before the first look.
     pub(crate) fn unknown(row: &MinerRow) -> Self {
         let (desired, restart) = (row.desired, row.restart.clone());
-        Self { desired, unsettled: true, live: None, waiting: None, restarts: 0, restart }
+        Self {
+            desired,
+            unsettled: true,
+            unreachable: false,
+            live: None,
+            waiting: None,
+            trouble: None,
+            unsaved: None,
+            restarts: 0,
+            restart,
+        }
     }
 
     /// The view of the miner `row`. `driver_missing` says why its driver cannot serve it, if so.
@@ -89,8 +105,8 @@ impl Status {
         let driver_error = driver_missing.or_else(|| figures.driver_error.clone());
         let phase = self.phase(figures.metrics.as_ref().and_then(|metrics| metrics.phase));
         let waiting = self.waiting.as_ref();
-        let reason = waiting
-            .map(|waiting| waiting.reason.clone())
+        let reason = (self.trouble.clone().or_else(|| self.warning()))
+            .or_else(|| waiting.map(|waiting| waiting.reason.clone()))
             .or_else(|| driver_error.clone())
             .or_else(|| figures.output_error.clone());
         let stats = figures.metrics.map(|mut metrics| {
@@ -102,7 +118,7 @@ impl Status {
             miner_type: row.driver.clone(),
             desired: self.desired,
             phase,
-            running: self.live.is_some(),
+            running: self.live.is_some() || self.unreachable,
             reason,
             retry_at_ms: waiting.and_then(|waiting| waiting.until_ms),
             driverless: driver_error.is_some(),
@@ -113,6 +129,15 @@ impl Status {
             stats,
             watchdog: None,
         }
+    }
+
+    /// What the operator must know of a stop that could not be written down.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let unsaved = self.unsaved.as_ref()?;
+        Some(format!(
+            "the stop cannot be written down: {unsaved}; a host that starts before that works starts \
+             the miner again"
+        ))
     }
 
     /// The miner `row` at one moment.
@@ -126,6 +151,8 @@ impl Status {
         match (&self.live, &self.waiting) {
             (Some((_, true)), _) => Phase::Stopping,
             (Some((_, false)), _) => reported.unwrap_or(Phase::Starting),
+            (None, _) if self.unreachable && self.desired == Desired::Stopped => Phase::Stopping,
+            (None, _) if self.unreachable => Phase::Degraded,
             (None, Some(waiting)) => waiting.phase,
             (None, None) if self.desired == Desired::Running || self.unsettled => Phase::Starting,
             (None, None) => Phase::Stopped,

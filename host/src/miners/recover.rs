@@ -1,15 +1,31 @@
 //! Which miners there are: those of the database, and those that only their folders know.
 
 use crate::{
-    keepers::look::Observed,
+    keepers::{look::Observed, members::Known},
     miners::{
         Error, Parts,
         device::{DeviceRun, Found},
         record::Record,
     },
-    model::miner::Desired,
-    store::MinerRow,
+    model::{miner::Desired, name::MinerName},
+    store::{self, MinerRow, RunProcesses, Store},
 };
+
+/// What the database knows of a miner's processes that may be alive.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(crate) async fn known(store: &Store, miner: &MinerName) -> Result<Known, store::Error> {
+    let mut known = Known::default();
+    for open in store.open_runs(miner).await? {
+        known.runs.push(open.run);
+        if let Some(RunProcesses { keeper, program }) = open.processes {
+            known.keepers.push(keeper);
+            known.programs.push(program);
+        }
+    }
+    Ok(known)
+}
 
 /// All miners. One that runs although the database does not know it, because the database was lost,
 /// is written back with what its folder tells.
@@ -33,8 +49,8 @@ pub(crate) async fn all(parts: &Parts) -> Result<Vec<MinerRow>, Error> {
         let watched = DeviceRun::find(&name, &parts.folder(&name));
         let running = matches!(watched, Ok(Some(Found::Running(_))))
             || matches!(
-                parts.keepers.look(&name).await?,
-                Observed::Running(_) | Observed::Starting | Observed::Orphaned { .. }
+                parts.keepers.look(&name, &Known::default()).await?,
+                Observed::Running(_) | Observed::Silent { .. } | Observed::Orphaned { .. }
             );
         let row = MinerRow {
             name,

@@ -1,6 +1,7 @@
 //! One task per miner: compares what is wanted with what is seen and acts, until both agree.
 
 mod act;
+mod end;
 mod relieve;
 
 use std::{
@@ -19,11 +20,13 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use relieve::Relief;
 
 use crate::{
+    keepers::{self, members::Known},
     miners::{
         Error, Parts,
         hold::Hold,
         launch::Planned,
         live::{Live, Status, Wait},
+        supervisor::end::EndTask,
         tick::Watched,
         words::Ending,
     },
@@ -38,6 +41,11 @@ use crate::{
 
 /// Time between two looks at a miner that is in nobody's hands.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How long a keeper may leave the host without an answer before something is done about it: a start
+/// and an end take a moment.
+const SILENT_FOR: Duration = Duration::from_secs(5);
+/// Time between two looks at a keeper that does not answer, while its run is wanted.
+const LOOK_AT_SILENT: Duration = Duration::from_secs(2);
 /// Time after which a miner is looked at although nothing happened.
 const LOOK_ANYWAY: Duration = Duration::from_secs(5);
 /// Looks at a miner whose keeper does not answer, before the host counts as ready without it.
@@ -82,10 +90,12 @@ enum State {
     Live(Box<Connected>),
     /// A run ended.
     Ended(Ending),
-    /// Somebody starts a keeper.
-    Starting,
+    /// A keeper lives and does not answer; its pid, once it is one. It starts, ends or is sick.
+    Silent(Option<i32>),
     /// Processes live without their keeper.
     Orphaned,
+    /// The host ends a run without its keeper's help.
+    Ending(EndTask),
 }
 
 struct Connected {
@@ -94,6 +104,14 @@ struct Connected {
     /// `None` when nobody wrote down how the run was launched.
     _watched: Option<Watched>,
     stopping: bool,
+    /// When a stop under way has taken too long.
+    overdue_at: Option<Instant>,
+}
+
+impl Connected {
+    fn is_overdue(&self) -> bool {
+        self.stopping && self.overdue_at.is_some_and(|at| at <= Instant::now())
+    }
 }
 
 impl Drop for Connected {
@@ -129,6 +147,19 @@ pub(crate) struct Supervisor {
     first_looks: Option<u32>,
     /// What the next start runs, when the driver was asked already.
     planned: Option<Box<Planned>>,
+    /// What may be alive of the miner, from memory and database: its files may be gone.
+    known: Known,
+    known_is_loaded: bool,
+    /// Whether a look at all processes has found nothing alive since the last start.
+    is_verified: bool,
+    /// Since when a keeper has not answered.
+    silent_since: Option<Instant>,
+    /// The run that was ended without its keeper's help.
+    killed: Option<RunId>,
+    /// Why the run cannot be ended.
+    trouble: Option<String>,
+    /// Why the database does not know yet that the miner shall not run.
+    unsaved: Option<String>,
     starting: Vec<Reply>,
     stopping: Vec<(Reply, Order)>,
     status: watch::Sender<Status>,
@@ -159,6 +190,13 @@ impl Supervisor {
             settled: None,
             first_looks,
             planned,
+            known: Known::default(),
+            known_is_loaded: false,
+            is_verified: false,
+            silent_since: None,
+            killed: None,
+            trouble: None,
+            unsaved: None,
             starting,
             stopping: Vec::new(),
             status,
@@ -198,11 +236,8 @@ impl Supervisor {
                     Some((order, reply)) => self.obey(order, reply).await,
                     None => return,
                 },
-                end = end_of(&mut self.state) => self.state = match end {
-                    Some(ending) => State::Ended(ending),
-                    None => State::Unknown,
-                },
-                () = sleep_until(next_look) => self.wake(),
+                change = change_of(&mut self.state) => self.take_change(change),
+                () = sleep_until(next_look) => self.wake().await,
             }
         }
     }
@@ -210,7 +245,11 @@ impl Supervisor {
     /// Counts the miner as looked at when it is known, and shown, what runs.
     fn note_look(&mut self) {
         let Some(left) = self.first_looks else { return };
-        let is_known = !matches!(self.state, State::Unknown | State::Starting | State::Stray(_));
+        let is_known = match self.state {
+            State::Unknown | State::Stray(_) => false,
+            State::Silent(_) => self.is_silent(),
+            _ => true,
+        };
         if !is_known && left > 0 {
             self.first_looks = Some(left - 1);
             return;
@@ -223,20 +262,29 @@ impl Supervisor {
     /// A run that shall give way to a new one is not wanted, although the miner is.
     fn wanted(&self) -> Desired {
         let ends = self.restart_asked || self.halted.is_some();
-        let gives_way = ends && matches!(self.state, State::Live(_));
+        let gives_way = ends && matches!(self.state, State::Live(_) | State::Silent(_));
         if gives_way { Desired::Stopped } else { self.row.desired }
     }
 
     fn seen(&self) -> Seen {
         match &self.state {
-            State::Unknown | State::Starting => Seen::Starting,
+            State::Silent(_) if self.is_silent() => Seen::Silent,
+            State::Unknown | State::Silent(_) => Seen::Starting,
             State::Idle => Seen::Nothing,
             State::Stray(_) => Seen::Stray,
+            State::Live(connected) if connected.is_overdue() => Seen::Overdue,
             State::Live(connected) if connected.stopping => Seen::Stopping,
+            State::Ending(_) => Seen::Stopping,
             State::Live(_) => Seen::Running,
             State::Ended(_) => Seen::Ended,
             State::Orphaned => Seen::Orphaned,
         }
+    }
+
+    /// Whether a keeper has not answered for longer than a start or an end takes.
+    fn is_silent(&self) -> bool {
+        matches!(self.state, State::Silent(_))
+            && self.silent_since.is_some_and(|since| since.elapsed() >= SILENT_FOR)
     }
 
     fn pause(&self) -> Pause {
@@ -250,29 +298,58 @@ impl Supervisor {
     fn next_look(&self, action: Action) -> Instant {
         let now = Instant::now();
         if action == Action::LookAgain {
-            return now + LOOK_AGAIN;
+            return now + if self.is_silent() { LOOK_AT_SILENT } else { LOOK_AGAIN };
         }
-        let until = self.waiting.as_ref().and_then(|waiting| waiting.until);
-        until.map_or(now + LOOK_ANYWAY, |(instant, _)| instant.min(now + LOOK_ANYWAY))
+        let pause = self.waiting.as_ref().and_then(|waiting| waiting.until).map(|until| until.0);
+        let overdue = match &self.state {
+            State::Live(connected) if connected.stopping => connected.overdue_at,
+            _ => None,
+        };
+        let due = pause.into_iter().chain(overdue).min();
+        due.map_or(now + LOOK_ANYWAY, |due| due.min(now + LOOK_ANYWAY))
     }
 
     /// After a wait: what nobody is connected to is looked at afresh.
-    fn wake(&mut self) {
-        if matches!(self.state, State::Idle | State::Starting | State::Orphaned) {
-            self.state = State::Unknown;
+    async fn wake(&mut self) {
+        self.save_stop().await;
+        match self.state {
+            State::Idle | State::Silent(_) | State::Orphaned => self.state = State::Unknown,
+            State::Live(_) => self.resume_keeper().await,
+            _ => {}
         }
     }
 
-    /// What the operator wants is on disk before it is acted on and before the answer.
+    fn take_change(&mut self, change: Change) {
+        self.state = match change {
+            Change::Ended(Some(ending)) => State::Ended(ending),
+            Change::Ended(None) => State::Unknown,
+            Change::Killed(result) => {
+                self.trouble = result.err().map(|error| error.to_string());
+                State::Unknown
+            }
+        };
+    }
+
+    /// What the operator wants is on disk before it is acted on and before the answer, except for a
+    /// stop that cannot be written there: it is executed, and written as soon as that works.
     async fn obey(&mut self, order: Order, reply: Reply) {
         let desired = match order {
             Order::Start | Order::Restart => Desired::Running,
             Order::Stop | Order::Remove => Desired::Stopped,
             Order::Relieve(relief) => return self.relieve(relief, reply),
         };
-        if let Err(error) = self.parts.store.set_desired(&self.row.name, desired).await {
-            drop(reply.send(Err(error.into())));
-            return;
+        let saved = self.parts.store.set_desired(&self.row.name, desired).await;
+        match saved {
+            Ok(()) => self.unsaved = None,
+            // Not even a full disk keeps a miner from being stopped.
+            Err(error) if desired == Desired::Stopped => {
+                tracing::error!(miner = %self.row.name, %error, "cannot write down that it shall stop");
+                self.unsaved = Some(error.to_string());
+            }
+            Err(error) => {
+                drop(reply.send(Err(error.into())));
+                return;
+            }
         }
         self.row.desired = desired;
         self.waiting = None;
@@ -294,7 +371,8 @@ impl Supervisor {
             drop(overtaken.send(Err(Error::Overtaken(self.row.name.clone()))));
         }
         self.starting.push(reply);
-        self.restart_asked = order == Order::Restart && matches!(self.state, State::Live(_));
+        let is_alive = matches!(self.state, State::Live(_) | State::Silent(_) | State::Ending(_));
+        self.restart_asked = order == Order::Restart && is_alive;
         if self.restart_asked {
             self.parts.watchdog.count_restart(&self.row.name, "operator");
         }
@@ -305,6 +383,13 @@ impl Supervisor {
         let live = matches!(&self.state, State::Live(connected) if !connected.stopping);
         if live && !self.restart_asked {
             answer_all(&mut self.starting);
+        }
+        if self.is_silent() && self.wanted() == Desired::Running {
+            let reason = self.silence();
+            for waiter in self.starting.drain(..) {
+                let (name, reason) = (self.row.name.clone(), reason.clone());
+                drop(waiter.send(Err(Error::Start { name, reason })));
+            }
         }
         if !matches!(self.state, State::Idle) || self.row.desired == Desired::Running {
             return false;
@@ -337,8 +422,11 @@ impl Supervisor {
     fn publish(&self) {
         let live = match &self.state {
             State::Live(connected) => Some((connected.live.clone(), connected.stopping)),
+            State::Ending(task) => task.live().map(|live| (live, true)),
             _ => None,
         };
+        let unreachable =
+            self.is_silent() || matches!(self.state, State::Ending(_) | State::Orphaned);
         let waiting = self.waiting.as_ref().map(|waiting| Wait {
             phase: waiting.phase,
             reason: waiting.reason.clone(),
@@ -347,8 +435,11 @@ impl Supervisor {
         self.status.send_replace(Status {
             desired: self.row.desired,
             unsettled: !matches!(self.state, State::Idle | State::Live(_)),
+            unreachable,
             live,
             waiting,
+            trouble: self.trouble(),
+            unsaved: self.unsaved.clone().filter(|_| self.row.desired == Desired::Stopped),
             restarts: self.restarts,
             restart: self.row.restart.clone(),
         });
@@ -362,10 +453,19 @@ fn answer_all(replies: &mut Vec<Reply>) {
     }
 }
 
-/// The end of the run in `state`; never, when there is none.
-async fn end_of(state: &mut State) -> Option<Ending> {
+/// What can happen to a state by itself.
+enum Change {
+    /// The run ended; `None`: it was lost from sight.
+    Ended(Option<Ending>),
+    /// The host has ended it, or could not.
+    Killed(Result<(), keepers::error::Error>),
+}
+
+/// The next change of `state`; never, when nothing of it changes by itself.
+async fn change_of(state: &mut State) -> Change {
     match state {
-        State::Live(connected) => (&mut connected.ended).await.unwrap_or(None),
+        State::Live(connected) => Change::Ended((&mut connected.ended).await.unwrap_or(None)),
+        State::Ending(task) => Change::Killed(task.done().await),
         _ => std::future::pending().await,
     }
 }

@@ -11,6 +11,9 @@ use crate::{
 /// The end of a run that was noted and then not launched.
 pub(crate) const NEVER_BEGAN: &str = "the host ended before the program began";
 
+/// The end of a run whose keeper did not answer and left no record.
+pub(crate) const KILLED: &str = "its keeper did not answer, so the host ended the run without it";
+
 /// How a run ended.
 pub(crate) enum Ending {
     /// As its keeper wrote down.

@@ -17,6 +17,10 @@ pub enum Seen {
     Ended,
     /// A keeper is being started by somebody.
     Starting,
+    /// A keeper lives that has not answered for a while.
+    Silent,
+    /// A run that was to end and has not, long after its stop plan.
+    Overdue,
     /// Processes of a run live without their keeper.
     Orphaned,
 }
@@ -41,6 +45,8 @@ pub enum Action {
     Start,
     /// Begin to end the run.
     Stop,
+    /// End the run without its keeper's help.
+    End,
     /// Write the end down and choose the pause after it.
     Settle,
     /// Kill what is left of a run.
@@ -54,7 +60,9 @@ pub fn next(desired: Desired, seen: Seen, pause: Pause) -> Action {
     match (seen, desired) {
         (Seen::Stray, _) => Action::Adopt,
         (Seen::Ended, _) => Action::Settle,
-        (Seen::Starting, _) => Action::LookAgain,
+        // A run that cannot be seen may be hashing all the same.
+        (Seen::Starting, _) | (Seen::Silent, Desired::Running) => Action::LookAgain,
+        (Seen::Silent, Desired::Stopped) | (Seen::Overdue, _) => Action::End,
         (Seen::Orphaned, _) => Action::KillOrphans,
         (Seen::Running, Desired::Stopped) => Action::Stop,
         (Seen::Nothing, Desired::Running) if pause == Pause::Over => Action::Start,
@@ -77,6 +85,8 @@ mod tests {
             (Running, Seen::Stray, Pause::Lasts, Action::Adopt),
             (Running, Seen::Ended, Pause::Lasts, Action::Settle),
             (Running, Seen::Orphaned, Pause::Over, Action::KillOrphans),
+            (Running, Seen::Silent, Pause::Over, Action::LookAgain),
+            (Running, Seen::Overdue, Pause::Over, Action::End),
             (Running, Seen::Starting, Pause::Over, Action::LookAgain),
             (Stopped, Seen::Nothing, Pause::Over, Action::Rest),
             (Stopped, Seen::Running, Pause::Over, Action::Stop),
@@ -85,6 +95,8 @@ mod tests {
             (Stopped, Seen::Ended, Pause::Over, Action::Settle),
             (Stopped, Seen::Orphaned, Pause::Over, Action::KillOrphans),
             (Stopped, Seen::Starting, Pause::Over, Action::LookAgain),
+            (Stopped, Seen::Silent, Pause::Over, Action::End),
+            (Stopped, Seen::Overdue, Pause::Over, Action::End),
         ] {
             assert_eq!(next(desired, seen, pause), expected, "{desired:?} {seen:?} {pause:?}");
         }
@@ -92,7 +104,15 @@ mod tests {
 
     #[test]
     fn nothing_is_started_while_anything_of_the_miner_lives() {
-        for seen in [Seen::Stray, Seen::Running, Seen::Stopping, Seen::Starting, Seen::Orphaned] {
+        for seen in [
+            Seen::Stray,
+            Seen::Running,
+            Seen::Stopping,
+            Seen::Starting,
+            Seen::Silent,
+            Seen::Overdue,
+            Seen::Orphaned,
+        ] {
             assert_ne!(next(Desired::Running, seen, Pause::Over), Action::Start);
         }
     }

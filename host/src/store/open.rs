@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_pool_protocol.sql"),
     include_str!("migrations/0010_peer_invite.sql"),
     include_str!("migrations/0011_audit_budgets.sql"),
+    include_str!("migrations/0012_run_processes.sql"),
 ];
 
 /// Where a damaged database went.

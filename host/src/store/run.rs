@@ -5,9 +5,9 @@ use rusqlite::{Row, params};
 use crate::{
     model::{
         name::{DriverId, MinerName},
-        run::{ExitRecord, RunId},
+        run::{ExitRecord, ProcessId, RunId},
     },
-    store::{Error, Store},
+    store::{Error, Store, miner::parsed},
 };
 
 /// A launch, going on or ended.
@@ -32,6 +32,24 @@ pub struct RunRow {
     pub cause: Option<String>,
 }
 
+/// A run of which no end was noted, and the processes that belong to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRun {
+    /// Its id.
+    pub run: RunId,
+    /// Its processes; `None` when the host did not live to note them.
+    pub processes: Option<RunProcesses>,
+}
+
+/// The two processes of a run that are known by their pids.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RunProcesses {
+    /// The keeper.
+    pub keeper: ProcessId,
+    /// The program.
+    pub program: ProcessId,
+}
+
 impl Store {
     /// Notes that a run begins.
     ///
@@ -53,6 +71,46 @@ impl Store {
                 params![run, miner, driver, program, at_ms],
             )?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Notes the processes of a run.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn run_processes(&self, run: &RunId, processes: RunProcesses) -> Result<(), Error> {
+        let run = run.to_string();
+        self.call(move |connection| {
+            let processes = serde_json::to_string(&processes).unwrap_or_default();
+            connection.execute(
+                "UPDATE run SET processes = ?2 WHERE id = ?1 AND processes IS NOT ?2",
+                params![run, processes],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The runs of a miner of which no end was noted, oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn open_runs(&self, miner: &MinerName) -> Result<Vec<OpenRun>, Error> {
+        let miner = miner.to_string();
+        self.call(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, processes FROM run
+                 WHERE miner = ?1 AND ended_at_ms IS NULL ORDER BY started_at_ms",
+            )?;
+            let rows = statement.query_map([miner], |row| {
+                let processes: Option<String> = row.get(1)?;
+                let run = parsed(row, 0, str::parse)?;
+                // Damaged ones are as good as none: they only add to what finds a run.
+                let processes = processes.and_then(|text| serde_json::from_str(&text).ok());
+                Ok(OpenRun { run: RunId(run), processes })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
 };
 
-use adit::keepers::{error::Error, look::Observed};
+use adit::keepers::{error::Error, look::Observed, members::Known};
 use adit_plugin_api::Console;
 
 use crate::support::{Mine, exited, lives, until};
@@ -97,7 +97,7 @@ async fn a_second_start_is_refused_and_changes_nothing() {
     }
     let error = mine.keepers.remove(&mine.miner).await.unwrap_err();
     assert!(matches!(error, Error::Busy(_)), "{error:?}");
-    let error = mine.keepers.kill_orphans(&mine.miner).await.unwrap_err();
+    let error = mine.keepers.kill_orphans(&mine.miner, &Known::default()).await.unwrap_err();
     assert!(matches!(error, Error::Busy(_)), "{error:?}");
     assert_eq!(fs::read(&spec).unwrap(), before);
     assert_eq!(mine.running().await.id(), run.id());

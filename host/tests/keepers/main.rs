@@ -12,3 +12,4 @@ mod root;
 mod stop;
 mod support;
 mod survival;
+mod unreachable;

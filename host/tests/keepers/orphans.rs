@@ -9,6 +9,7 @@ use adit::{
     keepers::{
         error::{End, Error},
         look::Observed,
+        members::Known,
     },
     model::run::{ExitRecord, ProcessId, RunId},
 };
@@ -67,7 +68,7 @@ async fn orphans_are_found_and_killed_and_until_then_nothing_starts() {
         assert_eq!(seen.unwrap().0.as_ref(), Some(run.id()));
         let error = mine.keepers.launch(&mine.spec("exit 0")).await.unwrap_err();
         assert!(matches!(error, Error::Busy(_)), "{error:?}");
-        mine.keepers.kill_orphans(&mine.miner).await.unwrap();
+        mine.keepers.kill_orphans(&mine.miner, &Known::default()).await.unwrap();
         assert!(!lives(left));
         assert!(matches!(mine.look().await, Observed::Lost { .. }));
         assert_eq!(exited(&mine.launch("exit 2").await).await.code, Some(2));
@@ -80,10 +81,10 @@ async fn a_keeper_that_is_only_slow_is_neither_an_orphan_nor_lost() {
     let run = mine.launch("exec sleep 600").await;
     let keeper = run.first_status().keeper.pid;
     kill(keeper, Signal::STOP);
-    assert!(matches!(mine.look().await, Observed::Starting));
+    assert!(matches!(mine.look().await, Observed::Silent { keeper: Some(pid) } if pid == keeper));
     let error = mine.keepers.launch(&mine.spec("exit 0")).await.unwrap_err();
     assert!(matches!(error, Error::Busy(_)), "{error:?}");
-    let error = mine.keepers.kill_orphans(&mine.miner).await.unwrap_err();
+    let error = mine.keepers.kill_orphans(&mine.miner, &Known::default()).await.unwrap_err();
     assert!(matches!(error, Error::Busy(_)), "{error:?}");
     kill(keeper, Signal::CONT);
     assert_eq!(mine.running().await.first_status().keeper.pid, keeper);
@@ -154,11 +155,11 @@ async fn a_written_pid_proves_nothing_and_is_never_killed() {
         )
         .await;
     }
-    mine.keepers.kill_orphans(&mine.miner).await.unwrap();
+    mine.keepers.kill_orphans(&mine.miner, &Known::default()).await.unwrap();
     assert!(lives(real.pid) && !lives(left));
     // With a free lock the same records are a lost run and not one to adopt.
     assert!(matches!(mine.look().await, Observed::Lost { .. }));
-    mine.keepers.kill_orphans(&mine.miner).await.unwrap();
+    mine.keepers.kill_orphans(&mine.miner, &Known::default()).await.unwrap();
     assert!(lives(real.pid));
     assert_eq!(exited(&mine.launch("exit 2").await).await.code, Some(2));
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, thread, time::Duration};
 
 use adit::{
-    keepers::{Keepers, error::End, look::Observed, run::Run},
+    keepers::{Keepers, error::End, look::Observed, members::Known, run::Run},
     model::{
         name::MinerName,
         run::{ExitRecord, LogLimits, RunId, RunSpec},
@@ -58,14 +58,14 @@ impl Mine {
     }
 
     pub(crate) async fn look(&self) -> Observed {
-        self.keepers.look(&self.miner).await.unwrap()
+        self.keepers.look(&self.miner, &Known::default()).await.unwrap()
     }
 
     /// The run that goes on. Its keeper may be too slow for one look.
     pub(crate) async fn running(&self) -> Run {
         let mut found = self.look().await;
         let end = Instant::now() + LIMIT;
-        while matches!(found, Observed::Starting) && Instant::now() < end {
+        while matches!(found, Observed::Silent { .. }) && Instant::now() < end {
             sleep(Duration::from_millis(5)).await;
             found = self.look().await;
         }
@@ -104,11 +104,12 @@ impl Drop for Mine {
     fn drop(&mut self) {
         let (keepers, miner) = (self.keepers.clone(), self.miner.clone());
         let clean = async move {
-            if let Ok(Observed::Running(run)) = keepers.look(&miner).await {
+            let known = Known::default();
+            if let Ok(Observed::Running(run)) = keepers.look(&miner, &known).await {
                 run.stop(Some(plan(&[]))).await.ok();
                 run.wait().await;
             }
-            keepers.kill_orphans(&miner).await.ok();
+            keepers.end(&miner, &known, Duration::ZERO).await.ok();
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         // A thread of its own, because the test's runtime is still entered.

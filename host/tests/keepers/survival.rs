@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use adit::keepers::{Keepers, look::Observed};
+use adit::keepers::{Keepers, look::Observed, members::Known};
 use rustix::process::Signal;
 
 use crate::support::{Mine, exited, kill, lives, until};
@@ -32,7 +32,7 @@ async fn host_that_gets_killed() {
     let keepers = Keepers::new(root, env!("CARGO_BIN_EXE_adit"));
     let run = match keepers.launch(&spec).await {
         Ok(run) => run,
-        Err(_) => match keepers.look(&spec.miner).await.unwrap() {
+        Err(_) => match keepers.look(&spec.miner, &Known::default()).await.unwrap() {
             Observed::Running(run) => run,
             _ => return,
         },
@@ -108,14 +108,14 @@ async fn hosts_killed_in_the_middle_of_a_start_leave_one_run_or_none() {
         // Not a wait for anything: the moment of the kill moves on from round to round.
         tokio::time::sleep(Duration::from_micros(700 * round)).await;
         kill_host(host);
-        let (mut alive, mut found) = (Vec::new(), Observed::Starting);
+        let (mut alive, mut found) = (Vec::new(), Observed::Silent { keeper: None });
         // A keeper that the killed host had just begun may come after a first look.
         until("a clear state", async || {
             let pids = fs::read_to_string(mine.dir.path().join("pids")).unwrap_or_default();
             let pids = pids.lines().filter_map(|pid| pid.parse::<i32>().ok());
             alive = pids.filter(|pid| lives(*pid)).collect();
             found = mine.look().await;
-            !matches!(found, Observed::Starting | Observed::Orphaned { .. })
+            !matches!(found, Observed::Silent { .. } | Observed::Orphaned { .. })
         })
         .await;
         assert!(alive.len() <= 1, "{alive:?}");

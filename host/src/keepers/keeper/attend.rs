@@ -40,6 +40,10 @@ const SHARE: usize = 64 << 10;
 /// Pause between two attempts to kill what the program left behind.
 const KILL_PAUSE: Duration = Duration::from_millis(50);
 
+/// Time between two checks that the socket's file is still there. Shorter than a host waits for an
+/// answer, and long enough that a hundred keepers cost nothing.
+const SOCKET_CHECK: Duration = Duration::from_secs(4);
+
 /// Everything that belongs to a run under way.
 pub(crate) struct Run {
     pub(crate) state: State,
@@ -91,7 +95,8 @@ impl Run {
     /// Attends to everything until the program and all its descendants are gone.
     pub(crate) fn attend(&mut self, server: &mut Server, signals: &OwnedFd) -> ExitRecord {
         let mut buffer = vec![0; 16 << 10];
-        let mut timeout = Some(Duration::ZERO);
+        let mut timeout = Duration::ZERO;
+        let mut next_check = self.now() + SOCKET_CHECK;
         while !self.is_empty {
             let ready = self.poll(server, signals, timeout);
             if ready.signals {
@@ -107,14 +112,19 @@ impl Run {
             if ready.listener {
                 server.accept();
             }
-            timeout = self.tick();
+            if self.now() >= next_check {
+                server.keep_socket();
+                next_check = self.now() + SOCKET_CHECK;
+            }
+            let until_check = next_check.saturating_sub(self.now());
+            timeout = self.tick().map_or(until_check, |due| due.min(until_check));
         }
         self.console.close_program_side();
         self.read_output(&mut buffer, usize::MAX);
         self.conclude()
     }
 
-    fn poll(&self, server: &Server, signals: &OwnedFd, timeout: Option<Duration>) -> Ready {
+    fn poll(&self, server: &Server, signals: &OwnedFd, timeout: Duration) -> Ready {
         let output = self.console.output();
         let mut fds = vec![
             PollFd::new(signals, PollFlags::IN),
@@ -129,7 +139,7 @@ impl Run {
         let clients = fixed..fds.len();
         let input = self.console.input();
         fds.extend(input.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)));
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let timeout = Timespec::try_from(timeout).ok();
         if poll(&mut fds, timeout.as_ref()).is_err() {
             return Ready::default();
         }

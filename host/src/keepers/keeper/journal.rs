@@ -14,6 +14,7 @@ use crate::{
         files,
         lines::Lines,
         pending::{Budget, MOST_LINES, Pending},
+        proc,
     },
     model::run::LogLimits,
 };
@@ -150,7 +151,8 @@ impl Journal {
             None => Open::newest()?,
         };
         let is_full = open.size > 0 && open.size + size as u64 > self.limits.file_bytes;
-        let open = if is_full {
+        // The file was removed, moved or replaced: readers would not find what is written to it.
+        let open = if is_full || !open.is_in_place() {
             let next = Open::at(open.start + open.size)?;
             forget_oldest(self.limits.files)?;
             next
@@ -183,6 +185,12 @@ impl Open {
             }
         }
         Ok(open)
+    }
+
+    fn is_in_place(&self) -> bool {
+        let own = self.file.metadata().map(|metadata| proc::inode(&metadata));
+        let found = fs::symlink_metadata(files::log_name(self.start));
+        matches!((own, found), (Ok(own), Ok(found)) if own == proc::inode(&found))
     }
 
     /// Appends all of `bytes` or nothing.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::keepers::{
-    files,
+    files, proc,
     protocol::{LONGEST_REQUEST, Reply, Request},
     sys,
 };
@@ -35,6 +35,8 @@ pub(crate) enum Answer {
 /// The socket and its clients.
 pub(crate) struct Server {
     listener: UnixListener,
+    /// Device and inode of the socket's file.
+    place: (u64, u64),
     clients: Vec<Client>,
     turn: u64,
 }
@@ -56,7 +58,18 @@ impl Server {
         let listener = UnixListener::bind(files::SOCKET)?;
         fs::set_permissions(files::SOCKET, fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, clients: Vec::new(), turn: 0 })
+        let place = place_of_socket().ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self { listener, place, clients: Vec::new(), turn: 0 })
+    }
+
+    /// Puts a new socket there when somebody deleted or replaced the file: without it no host can
+    /// reach this keeper. Clients stay connected.
+    pub(crate) fn keep_socket(&mut self) {
+        if place_of_socket() != Some(self.place)
+            && let Ok(Self { listener, place, .. }) = Self::listen()
+        {
+            (self.listener, self.place) = (listener, place);
+        }
     }
 
     /// Where new clients come from, for polling.
@@ -125,7 +138,9 @@ impl Server {
 
     /// Stops listening and takes the socket out of the folder.
     pub(crate) fn close(self) {
-        remove_if_there(files::SOCKET).ok();
+        if place_of_socket() == Some(self.place) {
+            remove_if_there(files::SOCKET).ok();
+        }
     }
 }
 
@@ -196,6 +211,10 @@ impl Client {
             self.outbox = Vec::new();
         }
     }
+}
+
+fn place_of_socket() -> Option<(u64, u64)> {
+    fs::symlink_metadata(files::SOCKET).ok().map(|metadata| proc::inode(&metadata))
 }
 
 fn may_speak(peer: u32, own: u32) -> bool {

@@ -30,25 +30,55 @@ impl Supervisor {
             self.state = state;
             return;
         }
-        let observed = self.parts.keepers.look(&self.row.name).await;
+        if self.is_verified && self.parts.keepers.is_quiet(&self.row.name).await {
+            self.state = State::Idle;
+            return;
+        }
+        self.load_known().await;
+        let observed = self.parts.keepers.look(&self.row.name, &self.known).await;
         self.state = match observed {
             Ok(Observed::Absent) => State::Idle,
             Ok(Observed::Running(run)) => match run.status().await {
                 Ok(status) => State::Stray(Hold::Program(run, Box::new(status))),
-                Err(_) => State::Starting,
+                Err(_) => State::Silent(None),
             },
             Ok(Observed::Ended(exit)) => self.unsettled(Ending::Exited(exit)).await,
             Ok(Observed::Lost { run }) => self.unsettled(Ending::Lost(run)).await,
-            Ok(Observed::Starting) => State::Starting,
+            Ok(Observed::Silent { keeper }) => State::Silent(keeper),
             Ok(Observed::Orphaned { pids, .. }) => {
                 tracing::warn!(miner = %self.row.name, ?pids, "the keeper is gone, its run is not");
                 State::Orphaned
             }
             Err(error) => {
                 tracing::error!(miner = %self.row.name, %error, "cannot look at the miner");
-                State::Starting
+                State::Silent(None)
             }
         };
+        if matches!(self.state, State::Idle) {
+            self.state = self.lost().await;
+        }
+        match self.state {
+            State::Silent(_) => {
+                self.silent_since.get_or_insert_with(Instant::now);
+                if self.is_silent() {
+                    self.resume_keeper().await;
+                }
+            }
+            _ => self.silent_since = None,
+        }
+        if matches!(self.state, State::Idle) {
+            self.forget_processes();
+            self.restart_asked = false;
+        }
+    }
+
+    /// Nothing lives. The end of the last known run is still to be settled if the files do not know
+    /// that run: somebody deleted or replaced them.
+    async fn lost(&self) -> State {
+        match self.known.runs.last().filter(|_| !self.known.keepers.is_empty()) {
+            Some(run) => self.unsettled(Ending::Lost(run.clone())).await,
+            None => State::Idle,
+        }
     }
 
     /// `None`: no device is or was watched, or its end was dealt with.
@@ -61,9 +91,10 @@ impl Supervisor {
                 let state = self.unsettled(Ending::Released(release)).await;
                 (!matches!(state, State::Idle)).then_some(state)
             }
+            // A program is found by its processes. A device that is watched again costs nothing.
             Err(error) => {
                 tracing::error!(miner = %self.row.name, %error, "cannot read which device it is");
-                Some(State::Starting)
+                None
             }
         }
     }
@@ -105,6 +136,7 @@ impl Supervisor {
             Action::Adopt => self.adopt().await,
             Action::Start => self.start().await,
             Action::Stop => self.stop_run().await,
+            Action::End => self.end_run().await,
             Action::Settle => self.settle().await,
             Action::KillOrphans => self.kill_orphans().await,
         }
@@ -118,6 +150,7 @@ impl Supervisor {
         let record = Record::read(&folder).ok().flatten();
         let record = record.filter(|record| record.launch.run == hold.id().to_string());
         self.note(&hold, record.as_ref()).await;
+        self.remember(&hold).await;
         let pid = hold.pids().map(|(program, _)| program);
         tracing::info!(miner = %self.row.name, pid, "adopted the running miner");
         self.tell("miner.adopted", hold.told());
@@ -126,7 +159,7 @@ impl Supervisor {
         // What earlier runs printed is not this one's.
         let start = pid.map(|pid| self.parts.keepers.log(&self.row.name).start_of_run(begin, pid));
         let begin = start.and_then(Result::ok).unwrap_or(begin);
-        self.connect(hold, record, begin);
+        self.connect(hold, record, begin).await;
     }
 
     /// The history has an adopted run already, unless the database was lost.
@@ -143,7 +176,8 @@ impl Supervisor {
     }
 
     /// `begin`: where the output that is to be read begins.
-    fn connect(&mut self, hold: Hold, record: Option<Record>, begin: Cursor) {
+    async fn connect(&mut self, hold: Hold, record: Option<Record>, begin: Cursor) {
+        let limit = self.parts.keepers.stop_limit(&self.row.name).await;
         let figures = self.parts.figures.begin(&self.row.name, &self.row.driver);
         let (stopping, reach) = (hold.is_stopping(), hold.reach());
         let waiter = hold.clone();
@@ -159,11 +193,14 @@ impl Supervisor {
         });
         self.waiting = None;
         self.planned = None;
-        self.state = State::Live(Box::new(Connected { live, ended, _watched: watched, stopping }));
+        let overdue_at = stopping.then(|| Instant::now() + limit);
+        let connected = Connected { live, ended, _watched: watched, stopping, overdue_at };
+        self.state = State::Live(Box::new(connected));
     }
 
     async fn start(&mut self) {
         self.state = State::Unknown;
+        self.is_verified = false;
         match self.launch().await {
             Ok(()) => {
                 // Who is answered sees the run at once.
@@ -176,7 +213,7 @@ impl Supervisor {
             // a run: no failure, and those who asked wait on.
             Err(Error::Keeper(keepers::error::Error::Busy(_))) => {
                 tracing::info!(miner = %self.row.name, "something of a run is alive; looking again");
-                self.state = State::Starting;
+                self.state = State::Silent(None);
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -226,7 +263,8 @@ impl Supervisor {
         tracing::info!(miner = %self.row.name, pid, "started the miner");
         self.tell("miner.started", hold.told());
         let record = Record::new(&self.row, &planned);
-        self.connect(hold, Some(record), begin);
+        self.remember(&hold).await;
+        self.connect(hold, Some(record), begin).await;
         Ok(())
     }
 
@@ -245,33 +283,42 @@ impl Supervisor {
     }
 
     async fn stop_run(&mut self) {
+        let limit = self.parts.keepers.stop_limit(&self.row.name).await;
         let State::Live(connected) = &mut self.state else { return };
         match connected.live.hold.stop(&self.parts.prober).await {
             Ok(()) => {
                 connected.stopping = true;
+                let has_keeper = connected.live.hold.pids().is_some();
+                connected.overdue_at = has_keeper.then(|| Instant::now() + limit);
                 self.tell("miner.stopping", json!({}));
             }
+            // What became of it shows when looking.
+            Err(Error::Keeper(keepers::error::Error::Over(_))) => self.state = State::Unknown,
             Err(error) => {
                 tracing::warn!(miner = %self.row.name, %error, "the keeper did not take the stop");
-                self.state = State::Starting;
+                self.end_run().await;
             }
         }
     }
 
     async fn kill_orphans(&mut self) {
-        self.state = State::Starting;
-        match self.parts.keepers.kill_orphans(&self.row.name).await {
+        self.state = State::Silent(None);
+        match self.parts.keepers.kill_orphans(&self.row.name, &self.known).await {
             Ok(()) => self.state = State::Unknown,
             Err(error) => {
                 tracing::error!(miner = %self.row.name, %error, "cannot end what is left of a run");
+                self.trouble = Some(error.to_string());
             }
         }
     }
 
     async fn settle(&mut self) {
         let State::Ended(end) = std::mem::replace(&mut self.state, State::Idle) else { return };
+        self.forget_processes();
         let now_ms = jiff::Timestamp::now().as_millisecond();
-        let cause = words::end(&end);
+        let killed = self.killed.take().is_some_and(|run| run == *end.run());
+        let killed = killed && end.record().is_none();
+        let cause = if killed { words::KILLED.to_owned() } else { words::end(&end) };
         let store = &self.parts.store;
         let written = match end.record() {
             Some(exit) => store.run_ended(exit.clone(), cause.clone()).await,
@@ -279,13 +326,15 @@ impl Supervisor {
         };
         if let Err(error) = written {
             tracing::error!(miner = %self.row.name, %error, "cannot write down how the run ended");
+            // Looked at again, and written when that works.
+            self.is_verified = false;
         }
         // Found once more, because the history does not have it yet.
         if self.settled.as_ref() == Some(end.run()) {
             return;
         }
         self.settled = Some(end.run().clone());
-        let by_stop = end.record().is_some_and(|exit| exit.by_stop);
+        let by_stop = killed || end.record().is_some_and(|exit| exit.by_stop);
         tracing::info!(miner = %self.row.name, cause, "the run ended");
         let run = end.run();
         self.tell("miner.stopped", json!({ "reason": cause, "asked": by_stop, "run": run }));
