@@ -132,6 +132,7 @@ impl App {
         let tls = settings.api.tls().map(|(certificate, key)| Tls::open(certificate, key));
         let tls = tls.transpose()?;
         let lock = home.lock()?;
+        home.use_reserve();
         home.sweep();
         releases.sweep();
         let listener = listen(settings.api.listen).await?;
@@ -178,6 +179,7 @@ impl App {
             demo,
             max_subscribers: settings.events.max_subscribers,
         };
+        home.set_reserve_aside();
         let api = Api::new(options, access, miners.clone(), node.clone(), drivers.clone(), store);
         Ok(Self {
             miners,

@@ -2,10 +2,11 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::{self, Read, Write},
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -18,9 +19,21 @@ use crate::{app::Error, miners, settings::ApiSettings};
 pub struct Home(PathBuf);
 
 /// Held by the one host that uses a state folder. The system lets go of it however the host ends.
+///
+/// Both are locked: older hosts know the file only, and the folder's own lock cannot be deleted.
 pub struct HostLock {
-    _file: File,
+    _file: Option<File>,
+    _folder: File,
 }
+
+/// How long a taken lock is tried again: a process that a killed host was just starting may hold it
+/// for a moment, and so does a command that checks whether there is a host.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// Time between two attempts.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// Space that is set aside, so that a host can start on a full disk and write down that miners shall
+/// stop: for the journal of the database, its index and small files.
+const RESERVE: usize = 1 << 20;
 
 /// How a running host is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +79,9 @@ fn whole_path(path: &Path) -> PathBuf {
 }
 
 impl Home {
-    /// The folder at `path`; nothing is touched yet.
+    /// The folder at `path`; nothing is touched yet. Keepers are found by whole paths.
     pub fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self(whole_path(&path))
     }
 
     /// The folder itself.
@@ -134,7 +147,8 @@ impl Home {
         move |source| Error::Home { what, path, source }
     }
 
-    /// Makes the folder if need be and takes it for this process alone.
+    /// Makes the folder if need be and takes it for this process alone. Waits up to a second for a
+    /// lock to come free.
     ///
     /// # Errors
     /// [`Error::SecondHost`], or when the folder cannot be made, is not ours or cannot be written.
@@ -142,19 +156,48 @@ impl Home {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
         made.map_err(self.wrong("make the state folder"))?;
         self.make_private()?;
-        let file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(self.lock_file())
-            .map_err(self.wrong("write to the state folder"))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(HostLock { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::SecondHost {
-                path: self.0.clone(),
-                pid: self.notice().map(|notice| notice.pid),
-            }),
+        let until = Instant::now() + LOCK_PATIENCE;
+        loop {
+            if let Some(lock) = self.try_lock()? {
+                return Ok(lock);
+            }
+            if Instant::now() > until {
+                return Err(Error::SecondHost {
+                    path: self.0.clone(),
+                    pid: self.notice().map(|notice| notice.pid),
+                });
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
+    }
+
+    /// `None`: somebody else has it.
+    fn try_lock(&self) -> Result<Option<HostLock>, Error> {
+        let folder = File::open(&self.0).map_err(self.wrong("read the state folder"))?;
+        if !self.take(&folder, true)? {
+            return Ok(None);
+        }
+        let mut options = fs::OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).mode(0o600);
+        let file = match file.open(self.lock_file()) {
+            Ok(file) if !self.take(&file, false)? => return Ok(None),
+            // Somebody deleted or replaced it in between.
+            Ok(file) if !is_at(&file, &self.lock_file()) => return Ok(None),
+            Ok(file) => Some(file),
+            // A full disk has no room for a new file. Other hosts of this version see the folder.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => None,
+            Err(error) => return Err(self.wrong("write to the state folder")(error)),
+        };
+        Ok(is_at(&folder, &self.0).then_some(HostLock { _file: file, _folder: folder }))
+    }
+
+    /// Locks a file or the folder; `false` when somebody else has it. Some network file systems
+    /// cannot lock a folder, and there the file must do.
+    fn take(&self, file: &File, is_folder: bool) -> Result<bool, Error> {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(_) if is_folder => Ok(true),
             Err(error) => Err(self.wrong("lock the state folder")(error.into())),
         }
     }
@@ -176,9 +219,11 @@ impl Home {
 
     /// Whether a host uses the folder now.
     pub fn is_locked(&self) -> bool {
-        File::open(self.lock_file()).is_ok_and(|file| {
-            flock(&file, FlockOperation::NonBlockingLockShared)
-                == Err(rustix::io::Errno::WOULDBLOCK)
+        [&self.0, &self.lock_file()].into_iter().any(|path| {
+            File::open(path).is_ok_and(|file| {
+                flock(&file, FlockOperation::NonBlockingLockShared)
+                    == Err(rustix::io::Errno::WOULDBLOCK)
+            })
         })
     }
 
@@ -188,12 +233,52 @@ impl Home {
         serde_json::from_slice(&text).ok()
     }
 
+    /// Tells others how to reach this host. On a full disk it runs without that rather than not at
+    /// all: clients that know address and token still reach it.
     pub(crate) fn announce(&self, notice: &Notice) -> Result<(), Error> {
         let new = self.0.join("host.json.new");
         let text = serde_json::to_vec(notice).unwrap_or_default();
-        miners::write_private(&new, &text)
-            .and_then(|()| fs::rename(new, self.notice_file()))
-            .map_err(self.wrong("write to the state folder"))
+        let written =
+            miners::write_private(&new, &text).and_then(|()| fs::rename(&new, self.notice_file()));
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                drop(fs::remove_file(&new));
+                // What the last host left has its place on the disk already.
+                if let Err(error) = overwrite(&self.notice_file(), &text) {
+                    tracing::error!(%error, "cannot write host.json: commands do not find this host");
+                }
+                Ok(())
+            }
+            written => written.map_err(self.wrong("write to the state folder")),
+        }
+    }
+
+    fn reserve_file(&self) -> PathBuf {
+        self.0.join("reserve")
+    }
+
+    /// Gives the space away that was set aside, if the disk is full.
+    pub(crate) fn use_reserve(&self) {
+        if self.free_space().is_some_and(|free| free < RESERVE as u64)
+            && fs::remove_file(self.reserve_file()).is_ok()
+        {
+            tracing::warn!("the disk is full: using the space that was set aside for the start");
+        }
+    }
+
+    /// Sets space aside for a start on a full disk, unless that would fill it.
+    pub(crate) fn set_reserve_aside(&self) {
+        let is_there = fs::metadata(self.reserve_file()).is_ok_and(|it| it.len() == RESERVE as u64);
+        let is_roomy = self.free_space().is_some_and(|free| free > 16 * RESERVE as u64);
+        if !is_there && is_roomy && fs::write(self.reserve_file(), vec![0; RESERVE]).is_err() {
+            drop(fs::remove_file(self.reserve_file()));
+        }
+    }
+
+    /// Bytes that this user can still write to the disk of the folder.
+    fn free_space(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.0).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Removes private copies of drivers that a host left when it was killed while loading.
@@ -262,6 +347,20 @@ impl Home {
     }
 }
 
+/// Whether `path` still leads to `file`.
+fn is_at(file: &File, path: &Path) -> bool {
+    let inode = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let found = (file.metadata().map(inode), fs::metadata(path).map(inode));
+    matches!(found, (Ok(own), Ok(found)) if own == found)
+}
+
+/// Writes to a file that exists, into the space that it has.
+fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    file.write_all(content)?;
+    file.set_len(content.len() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,6 +376,37 @@ mod tests {
         drop(lock);
         assert!(!home.is_locked());
         assert!(home.lock().is_ok());
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_deleted_or_replaced_still_has_one_host() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path().to_owned());
+        let lock = home.lock().unwrap();
+        fs::remove_file(home.lock_file()).unwrap();
+        assert!(home.is_locked());
+        assert!(matches!(home.lock(), Err(Error::SecondHost { .. })));
+        fs::write(home.lock_file(), "").unwrap();
+        assert!(home.is_locked());
+        assert!(matches!(home.lock(), Err(Error::SecondHost { .. })));
+        drop(lock);
+        // A host of an earlier version locks the file alone.
+        let older = File::open(home.lock_file()).unwrap();
+        flock(&older, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert!(home.is_locked());
+        assert!(matches!(home.lock(), Err(Error::SecondHost { .. })));
+    }
+
+    #[test]
+    fn a_lock_that_comes_free_within_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path().to_owned());
+        let held = home.lock().unwrap();
+        let next = home.clone();
+        let waiting = std::thread::spawn(move || next.lock().map(drop));
+        std::thread::sleep(Duration::from_millis(100));
+        drop(held);
+        waiting.join().unwrap().unwrap();
     }
 
     #[test]
