@@ -26,7 +26,7 @@ pub enum Error {
         reason: String,
     },
     /// A file or a process could not be handled.
-    #[error("cannot {what} {path}")]
+    #[error("cannot {what} {path}: {}", with_cause(.source))]
     Io {
         /// What was attempted, a verb.
         what: &'static str,
@@ -46,6 +46,9 @@ pub enum Error {
         /// What it was asked.
         what: &'static str,
     },
+    /// The keeper could not start, and why.
+    #[error("the keeper could not start: {0}")]
+    Start(String),
     /// The keeper refused, in its words.
     #[error("the keeper refused: {0}")]
     Refused(String),
@@ -65,6 +68,27 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
     }
+}
+
+/// `error` with the limit that was reached, if it was one: the system's own sentence names none.
+pub(crate) fn with_cause(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => format!(
+            "no more processes are allowed (see ulimit -u, TasksMax of the service, or the pids \
+             limit of the container): {error}"
+        ),
+        Some(libc::ENOMEM) => format!("there is not enough memory: {error}"),
+        Some(libc::EMFILE | libc::ENFILE) => {
+            format!("no more open files are allowed (see ulimit -n): {error}")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Whether `error` says that the machine or a limit has no room for one more process.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    let codes = [libc::EAGAIN, libc::ENOMEM, libc::EMFILE, libc::ENFILE];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// How a run ended, as far as can be known.

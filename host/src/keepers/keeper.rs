@@ -27,6 +27,7 @@ use rustix::{
 
 use crate::{
     keepers::{
+        error::{is_shortage, with_cause},
         files::{self, State},
         keeper::{
             attend::{Run, SIGNALS, let_go_of_stdio, unix_ms},
@@ -159,7 +160,11 @@ fn begin(lock: &File, spec: RunSpec) -> Result<(Run, Server, OwnedFd), Failure> 
         let error = io::Error::other(format!("no folder {}", spec.cwd.display()));
         return Err(Failure::Exec(error));
     }
-    let pid = spawn_program(&spec, ends, lock.as_fd()).map_err(Failure::Exec)?.cast_signed();
+    let started = spawn_program(&spec, ends, lock.as_fd()).map_err(|error| {
+        // A machine that is full now is no fault of the program.
+        if is_shortage(&error) { fail("start the program")(error) } else { Failure::Exec(error) }
+    });
+    let pid = started?.cast_signed();
     journal.remark(&format!("started {} as process {pid}", spec.program.display()));
     if let Some(input) = &spec.stdin {
         console.send(input.as_bytes()).ok();
@@ -227,7 +232,9 @@ fn refuse(failure: &Failure) -> ExitCode {
             return ExitCode::from(EXIT_BUSY);
         }
         Failure::Exec(error) => say(report::EXEC, &error.to_string()),
-        Failure::Other(what, error) => say(report::FAILED, &format!("cannot {what}: {error}")),
+        Failure::Other(what, error) => {
+            say(report::FAILED, &format!("cannot {what}: {}", with_cause(error)));
+        }
     }
     ExitCode::FAILURE
 }

@@ -1,11 +1,11 @@
-//! Starts a keeper and hears from it whether the program runs. Blocking.
+//! Starts a keeper and reads its report whether the program runs. Blocking.
 
 use std::{
-    fs::DirBuilder,
+    fs::{DirBuilder, File},
     io::{self, Read},
-    os::unix::fs::DirBuilderExt,
+    os::unix::{fs::DirBuilderExt, process::ExitStatusExt},
     path::Path,
-    process::ChildStdout,
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
@@ -44,40 +44,67 @@ pub(crate) fn launch(exe: &Path, folder: &Path, spec: &RunSpec) -> Result<State,
     let written = written.and_then(|text| files::replace_durably(folder, files::SPEC, &text));
     written.map_err(Error::io("write spec.json in", folder))?;
     let failed = || Error::io("execute", exe);
-    let mut child = spawn_keeper(exe, folder, lock).map_err(failed())?;
-    let heard = child.stdout.take().map_or(Ok(String::new()), hear);
-    if heard.is_err() {
+    let (mut child, pipe) = spawn_keeper(exe, folder, lock).map_err(failed())?;
+    let output = read_report(pipe);
+    if output.is_err() {
         child.kill().ok();
     }
     // The process that was started ends at once; the keeper is a child of that one.
-    child.wait().map_err(failed())?;
-    let heard = heard.map_err(Error::io("hear from the keeper in", folder))?;
-    let (word, rest) = heard.trim_end().split_once(' ').unwrap_or((heard.trim_end(), ""));
+    let status = child.wait().map_err(failed())?;
+    let output = output.map_err(Error::io("read the report of the keeper in", folder))?;
+    let Some((word, rest)) = output.lines().find_map(report_in) else {
+        return Err(Error::Start(without_report(status, &output)));
+    };
     match word {
         report::OK => serde_json::from_str(rest)
             .map_err(|error| Error::Refused(format!("its report is not understood: {error}"))),
         report::BUSY => Err(Error::Busy(spec.miner.clone())),
         report::EXEC => Err(Error::Exec { program: spec.program.clone(), reason: rest.to_owned() }),
-        report::FAILED => Err(Error::Refused(rest.to_owned())),
-        _ => Err(Error::Refused("it ended without a report".to_owned())),
+        _ => Err(Error::Start(rest.to_owned())),
     }
 }
 
-/// Reads until the end of the line or of the stream.
-fn hear(mut stdout: ChildStdout) -> io::Result<String> {
+/// The report in a line; `None` when it is something else, such as what the loader complains of.
+fn report_in(line: &str) -> Option<(&str, &str)> {
+    let (word, rest) = line.trim_end().split_once(' ').unwrap_or((line.trim_end(), ""));
+    let words = [report::OK, report::BUSY, report::EXEC, report::FAILED];
+    words.contains(&word).then_some((word, rest))
+}
+
+/// Why a keeper may have ended before it could report, with what it printed.
+fn without_report(status: ExitStatus, output: &str) -> String {
+    let how = match (status.code(), status.signal()) {
+        (_, Some(signal)) => format!("signal {signal} ended it"),
+        // That of the short-lived first process: the keeper itself is not our child.
+        (Some(0), None) => "it was killed right after its start".to_owned(),
+        (code, None) => format!("it ended with code {}", code.unwrap_or_default()),
+    };
+    let printed = output.split_whitespace().collect::<Vec<_>>().join(" ");
+    if printed.is_empty() {
+        return format!("{how} and it printed nothing: see whether the machine is out of memory");
+    }
+    format!("{how}: {printed}")
+}
+
+/// Reads until the end of a report or of the stream.
+fn read_report(mut pipe: File) -> io::Result<String> {
     let begun = Instant::now();
     let mut text = Vec::new();
     let mut buffer = [0; 512];
-    while !text.ends_with(b"\n") && text.len() < LONGEST_REPORT {
+    let is_whole = |text: &[u8]| {
+        text.ends_with(b"\n")
+            && String::from_utf8_lossy(text).lines().any(|it| report_in(it).is_some())
+    };
+    while !is_whole(&text) && text.len() < LONGEST_REPORT {
         let left = REPORT_DEADLINE.saturating_sub(begun.elapsed());
         let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&timeout)) {
+        match poll(&mut [PollFd::new(&pipe, PollFlags::IN)], Some(&timeout)) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         }
-        match stdout.read(&mut buffer)? {
+        match pipe.read(&mut buffer)? {
             0 => break,
             count => text.extend_from_slice(&buffer[..count]),
         }

@@ -13,9 +13,12 @@ use std::{
 
 use adit_plugin_api::Console;
 use landlock::RulesetCreated;
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getppid, getrlimit, ioctl_tiocsctty,
-    set_parent_process_death_signal, setrlimit, setsid,
+use rustix::{
+    pipe::{PipeFlags, pipe_with},
+    process::{
+        Pid, Resource, Rlimit, Signal, getppid, getrlimit, ioctl_tiocsctty,
+        set_parent_process_death_signal, setrlimit, setsid,
+    },
 };
 
 use crate::{
@@ -36,15 +39,18 @@ pub(crate) struct ProgramEnds {
     pub(crate) stderr: OwnedFd,
 }
 
-/// Starts the keeper of the run in `folder`. It inherits `lock` as its stdin and reports on its
-/// stdout; the process returned ends at once and must be reaped.
+/// Starts the keeper of the run in `folder`. It inherits `lock` as its stdin and reports to the pipe
+/// that is returned, which also gets what a loader or a panic prints; the process returned ends at
+/// once and must be reaped.
 #[expect(clippy::disallowed_methods, reason = "every child process is started in this file")]
-pub(crate) fn spawn_keeper(exe: &Path, folder: &Path, lock: File) -> io::Result<Child> {
+pub(crate) fn spawn_keeper(exe: &Path, folder: &Path, lock: File) -> io::Result<(Child, File)> {
+    let (report, end) = pipe_with(PipeFlags::CLOEXEC)?;
     let mut command = Command::new(exe);
     // No environment: a keeper outlives the host and must not hold the host's secrets.
     command.arg0("adit").arg("keeper").arg(folder).env_clear().process_group(0);
     descriptors::restore(&mut command);
-    command.stdin(Stdio::from(lock)).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+    command.stdin(Stdio::from(lock)).stdout(Stdio::from(end.try_clone()?)).stderr(Stdio::from(end));
+    Ok((command.spawn()?, File::from(report)))
 }
 
 /// Starts the program of `spec` as leader of its own session and process group and returns its

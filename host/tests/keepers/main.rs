@@ -9,6 +9,7 @@ mod orphans;
 mod output;
 mod question;
 mod root;
+mod shortage;
 mod stop;
 mod support;
 mod survival;
