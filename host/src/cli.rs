@@ -209,7 +209,11 @@ impl Error {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Up(up) => up::run(&cli.common, &up),
+        Command::Up(up) => match crate::keepers::init::split() {
+            Ok(None) => up::run(&cli.common, &up),
+            Ok(Some(code)) => return code,
+            Err(error) => Err(Error::message(format!("cannot be process 1: {error}"))),
+        },
         Command::Keeper { dir } => return crate::keepers::keeper::main(&dir),
         Command::DriverRunner => return crate::drivers::runner::child::main(),
         Command::Completions(which) => pages::completions(&which),

@@ -21,6 +21,7 @@ mod end;
 pub mod error;
 mod executable;
 mod files;
+pub mod init;
 pub mod keeper;
 mod ladder;
 mod launch;

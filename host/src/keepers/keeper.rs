@@ -100,7 +100,7 @@ pub fn main(folder: &Path) -> ExitCode {
         Err(failure) => return refuse(&failure),
     };
     match sys::fork() {
-        Ok(Fork::Parent) => ExitCode::SUCCESS,
+        Ok(Fork::Parent(_)) => ExitCode::SUCCESS,
         Ok(Fork::Child) => keep(&lock, spec),
         Err(error) => refuse(&Failure::Other("fork", error)),
     }

@@ -14,8 +14,8 @@ use std::{
 
 /// Which of the two processes a [`fork`] returned in.
 pub(crate) enum Fork {
-    /// The one that called it.
-    Parent,
+    /// The one that called it, with the pid of the new one.
+    Parent(i32),
     /// The new one.
     Child,
 }
@@ -32,11 +32,11 @@ pub(crate) fn close_from(first: u32) -> io::Result<()> {
 
 /// Splits this process in two. Only for a process with a single thread.
 pub(crate) fn fork() -> io::Result<Fork> {
-    // SAFETY: the keeper has one thread, so no lock can be held by a thread that the child lacks.
+    // SAFETY: the caller has one thread, so no lock can be held by a thread that the child lacks.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Fork::Child),
-        _ => Ok(Fork::Parent),
+        child => Ok(Fork::Parent(child)),
     }
 }
 
@@ -70,13 +70,18 @@ pub(crate) fn signal_descriptor(signals: &[i32]) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Gives every signal its default action again and lets it through. Allocates nothing: fit for a
-/// forked child.
-pub(crate) fn default_signals() {
+/// Lets every signal through again. Allocates nothing: fit for a forked child.
+pub(crate) fn unblock_signals() {
     // SAFETY: `sigset_t` is plain data for which all zeros is a valid value: the empty set.
     let none: libc::sigset_t = unsafe { mem::zeroed() };
     // SAFETY: `none` is a live, initialised signal set; the old mask is not asked for.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) };
+}
+
+/// Gives every signal its default action again and lets it through. Allocates nothing: fit for a
+/// forked child.
+pub(crate) fn default_signals() {
+    unblock_signals();
     for signal in 1..=64 {
         // SAFETY: `SIG_DFL` installs no code; numbers that may not be changed are refused.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
