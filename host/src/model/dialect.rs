@@ -83,7 +83,7 @@ impl Processor {
         let (family, model, stepping) = (self.family?, self.model?, self.stepping?);
         let extended = family.saturating_sub(15);
         let base = family.min(15);
-        Some(extended << 20 | (model >> 4) << 16 | base << 8 | (model & 15) << 4 | stepping)
+        Some((extended << 20) | ((model >> 4) << 16) | (base << 8) | ((model & 15) << 4) | stepping)
     }
 }
 
