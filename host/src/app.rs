@@ -26,7 +26,7 @@ use crate::{
     node::{self, Node},
     releases::{self, Releases, Sources},
     settings::{self, Settings},
-    store::{self, SetAside, Store},
+    store::{self, Salvage, Store},
 };
 
 /// Why the host cannot run.
@@ -106,8 +106,8 @@ pub struct App {
     pub drivers: Drivers,
     /// Where the API listens.
     pub address: SocketAddr,
-    /// Where a damaged database went, if there was one.
-    pub set_aside: Option<SetAside>,
+    /// What was done about a damaged database, if there was one.
+    pub salvage: Option<Salvage>,
     /// The state folder.
     pub home: Home,
     api: Api,
@@ -135,10 +135,12 @@ impl App {
         home.use_reserve();
         home.sweep();
         releases.sweep();
+        // A key that cannot be used ends the start here, before any miner is touched.
+        node::check_keys(home.node())?;
         let listener = listen(settings.api.listen).await?;
         let address = listener.local_addr().unwrap_or(settings.api.listen);
         let ports = settings.compat.ports().bind().await.map_err(settings::Error::Value)?;
-        let (store, set_aside) = Store::open(home.database())?;
+        let (store, salvage) = Store::open(home.database())?;
         let token = home.token()?;
         let access = Access::new(store.clone(), &token).await?;
         let exe = std::env::current_exe().map_err(home.wrong("find the binary of"))?;
@@ -186,7 +188,7 @@ impl App {
             node,
             drivers,
             address,
-            set_aside,
+            salvage,
             home,
             api,
             listener,
@@ -204,8 +206,11 @@ impl App {
         let drivers = self.drivers.clone();
         let until = ending.clone();
         let watching = tokio::spawn(async move { drivers.watch(until).await });
+        let (miners, until) = (self.miners.clone(), ending.clone());
+        let checking = tokio::spawn(async move { miners.check_database(until).await });
         let served = self.api.serve(self.listener, self.tls, self.ports, ending).await;
         watching.abort();
+        checking.abort();
         self.node.end().await;
         self.miners.end().await;
         self.home.withdraw();

@@ -4,6 +4,7 @@
 
 mod collector;
 mod command;
+mod database;
 mod device;
 mod directories;
 mod doctor;
@@ -202,6 +203,7 @@ impl Miners {
         for row in rows {
             miners.supervise(row, None);
         }
+        miners.0.tasks.spawn(miners.clone().report_salvages());
         miners.0.tasks.spawn(miners.clone().watch());
         miners.0.tasks.spawn(miners.clone().push());
         miners.0.tasks.spawn(miners.clone().tick());

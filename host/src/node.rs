@@ -102,6 +102,16 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
 }
 
+/// Whether the keys in `folder` can be used, if there are any. Changes nothing.
+///
+/// # Errors
+/// As [`Node::begin`] would fail with them.
+pub fn check_keys(folder: PathBuf) -> Result<(), Error> {
+    let keys = KeyFolder::new(folder);
+    keys.load()?;
+    keys.next_key().map(drop)
+}
+
 impl Node {
     /// Brings the node up, if it was initialised.
     ///

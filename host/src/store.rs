@@ -1,6 +1,10 @@
 //! The database: one SQLite file, one thread that owns it, migrations, and one file per table.
 //!
 //! Knows nothing of miners, drivers or HTTP beyond the plain data it keeps.
+//!
+//! Small tables are checked before the host starts, all tables in the background and whenever the
+//! doctor asks. A damaged file is replaced by what can be read of it (`salvage`), at the start or while
+//! the host runs (`owner`). `tests/it/survival/damage.rs` damages every table and every index.
 
 mod answer;
 mod audit;
@@ -14,10 +18,14 @@ mod incident;
 mod invite;
 mod miner;
 mod open;
+mod owner;
 mod peer;
 mod pool;
 mod profile;
 mod run;
+mod salvage;
+mod schema;
+mod tables;
 mod token;
 mod wallet;
 mod watchdog;
@@ -25,7 +33,7 @@ mod watchdog;
 use std::{path::PathBuf, sync::Arc};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub use answer::Begun;
 pub use audit::AuditEntry;
@@ -36,13 +44,15 @@ pub use history_read::{HistoryReader, Read, Source};
 pub use incident::IncidentLimits;
 pub use invite::{InviteRow, Joined};
 pub use miner::MinerRow;
-pub use open::SetAside;
 pub use peer::{InviteId, PeerRow, PeerUpdate};
 pub use pool::PoolRow;
 pub use run::{OpenRun, RunProcesses, RunRow};
+pub use salvage::{Loss, Salvage};
 pub use token::TokenRow;
 pub use wallet::WalletRow;
 pub use watchdog::WatchdogRow;
+
+use crate::store::owner::Shared;
 
 /// Jobs that may wait for the database before callers have to wait for a place.
 const QUEUE: usize = 256;
@@ -53,7 +63,7 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Clone)]
 pub struct Store {
     jobs: mpsc::Sender<Job>,
-    path: Arc<PathBuf>,
+    shared: Arc<Shared>,
 }
 
 /// Why the database did not do what was asked.
@@ -73,7 +83,7 @@ pub enum Error {
         known: i64,
     },
     /// The file cannot be opened or prepared.
-    #[error("cannot open the database {path}: {source}")]
+    #[error("cannot open the database {path}: {source}{}", advice(.source))]
     Open {
         /// The file.
         path: PathBuf,
@@ -88,6 +98,33 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// What can be read of a damaged file cannot be written to a new one.
+    #[error(
+        "the database {path} is damaged ({reason}), and what can be read of it cannot be written to \
+         a new one: {source}{}", advice(.source)
+    )]
+    Salvage {
+        /// The file.
+        path: PathBuf,
+        /// What is damaged.
+        reason: String,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A file that was just made is damaged: the disk or the memory is at fault.
+    #[error(
+        "the new database {path} is damaged as soon as it is written ({reason}): check the disk and \
+         the memory of this machine"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is damaged.
+        reason: String,
+    },
+    /// The thread that owns the database cannot be started.
+    #[error("cannot start a thread for the database: {0}: raise the limits on threads and memory")]
+    Thread(std::io::Error),
     /// A statement failed.
     #[error("cannot read or write the database {path}: {source}")]
     Sql {
@@ -104,21 +141,67 @@ pub enum Error {
     Closed,
 }
 
+/// What to do about an error that is not about the file's content.
+fn advice(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly};
+    match error.sqlite_error_code() {
+        Some(DiskFull) => "; free space on its disk and start again",
+        Some(DatabaseBusy | DatabaseLocked) => "; close the other program that uses it",
+        Some(CannotOpen | ReadOnly) => "; see that its folder and its files can be written to",
+        _ => "",
+    }
+}
+
 impl Store {
     /// Opens the database at `path`, creating it (mode 0600) or bringing it up to date.
     ///
-    /// A damaged file is renamed, never deleted; [`SetAside`] says what it is called now.
+    /// A damaged file is kept under another name, and what can be read of it is in the new one:
+    /// [`Salvage`] says what it is called now and what is lost.
     ///
     /// # Errors
-    /// [`Error::Newer`], [`Error::Open`] and [`Error::SetAside`]; the file is then unchanged.
-    pub fn open(path: PathBuf) -> Result<(Self, Option<SetAside>), Error> {
-        let (connection, set_aside) = open::open(&path)?;
+    /// [`Error::Newer`], [`Error::Open`], [`Error::Salvage`], [`Error::SetAside`]: the file is then
+    /// unchanged.
+    pub fn open(path: PathBuf) -> Result<(Self, Option<Salvage>), Error> {
+        let (connection, salvage) = open::open(&path)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared::new(path, salvage.clone()));
+        let own = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || serve(connection, queue))
-            .map_err(|source| Error::SetAside { path: path.clone(), source })?;
-        Ok((Self { jobs, path: Arc::new(path) }, set_aside))
+            .spawn(move || owner::serve(connection, queue, &own))
+            .map_err(Error::Thread)?;
+        Ok((Self { jobs, shared }, salvage))
+    }
+
+    /// What was done about damage since the host began, the start included.
+    pub fn salvages(&self) -> watch::Receiver<Vec<Salvage>> {
+        self.shared.salvages()
+    }
+
+    /// What is damaged and could not be repaired yet.
+    pub fn damage(&self) -> Option<String> {
+        self.shared.damage()
+    }
+
+    /// Reports of all damaged databases that are still kept, oldest first. Blocks for small files.
+    pub fn kept_reports(&self) -> Vec<Salvage> {
+        salvage::reports(&self.shared.path)
+    }
+
+    /// Reads the whole file and returns what is damaged. What can be read is then salvaged.
+    ///
+    /// # Errors
+    /// When the file cannot be read for other reasons.
+    pub async fn check(&self) -> Result<Vec<String>, Error> {
+        let shared = Arc::clone(&self.shared);
+        let checked = tokio::task::spawn_blocking(move || shared.check()).await;
+        let problems = checked.map_err(|_| Error::Closed)?.map_err(|source| self.sql(source))?;
+        if !problems.is_empty() {
+            // The owner looks after each job: the second one is done when the repair is.
+            self.call(|_| Ok(())).await?;
+            self.call(|_| Ok(())).await?;
+        }
+        Ok(problems)
     }
 
     /// Runs `job` on the owner thread and waits for its result. Safe to drop: the job still runs.
@@ -126,7 +209,7 @@ impl Store {
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Error> {
-        let (job, result) = envelope(job);
+        let (job, result) = envelope(&self.shared, job);
         self.jobs.send(job).await.map_err(|_| Error::Closed)?;
         result.await.map_err(|_| Error::Closed)?.map_err(|failure| self.error(failure))
     }
@@ -136,7 +219,7 @@ impl Store {
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Error> {
-        let (job, result) = envelope(job);
+        let (job, result) = envelope(&self.shared, job);
         self.jobs.blocking_send(job).map_err(|_| Error::Closed)?;
         result.blocking_recv().map_err(|_| Error::Closed)?.map_err(|failure| self.error(failure))
     }
@@ -156,9 +239,13 @@ impl Store {
 
     fn error(&self, failure: Failure) -> Error {
         match failure {
-            Failure::Sql(source) => Error::Sql { path: self.path.to_path_buf(), source },
+            Failure::Sql(source) => self.sql(source),
             Failure::Limit(limit) => Error::Limit(limit),
         }
+    }
+
+    fn sql(&self, source: rusqlite::Error) -> Error {
+        Error::Sql { path: self.shared.path.clone(), source }
     }
 }
 
@@ -175,18 +262,18 @@ impl From<rusqlite::Error> for Failure {
 }
 
 fn envelope<T: Send + 'static>(
+    shared: &Arc<Shared>,
     job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T, Failure>>) {
     let (reply, result) = oneshot::channel();
+    let shared = Arc::clone(shared);
     let job = Box::new(move |connection: &mut Connection| {
+        let done = job(connection);
+        if let Err(Failure::Sql(error)) = &done {
+            shared.suspect(error);
+        }
         // The asker may be gone; the work is done all the same.
-        drop(reply.send(job(connection)));
+        drop(reply.send(done));
     });
     (job, result)
-}
-
-fn serve(mut connection: Connection, mut queue: mpsc::Receiver<Job>) {
-    while let Some(job) = queue.blocking_recv() {
-        job(&mut connection);
-    }
 }

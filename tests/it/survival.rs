@@ -1,5 +1,6 @@
 //! What becomes of miners when hosts, keepers, programs, files and disks come to grief.
 
+mod damage;
 mod database;
 mod disks;
 mod endings;

@@ -43,8 +43,11 @@ fn components(api: &Api) -> [(&'static str, Option<String>); 3] {
         1 => Some("it has not looked at 1 miner yet".to_owned()),
         count => Some(format!("it has not looked at {count} miners yet")),
     };
-    // The API answers only when these have begun.
-    [("manager", manager), ("drivers", None), ("store", None)]
+    // What is damaged is for those with a token: see the doctor.
+    let damaged = "the database is damaged; run adit doctor".to_owned();
+    let store = api.0.miners.database_damage().map(|_| damaged);
+    // The API answers only when the drivers have begun.
+    [("manager", manager), ("drivers", None), ("store", store)]
 }
 
 /// What existing clients know as the system's information: their names, not ours.

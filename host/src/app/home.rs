@@ -233,6 +233,11 @@ impl Home {
         serde_json::from_slice(&text).ok()
     }
 
+    /// Whether a host uses the folder now and cannot be found, because its notice is damaged.
+    pub(crate) fn is_notice_damaged(&self) -> bool {
+        self.notice_file().exists() && self.is_locked() && self.notice().is_none()
+    }
+
     /// Tells others how to reach this host. On a full disk it runs without that rather than not at
     /// all: clients that know address and token still reach it.
     pub(crate) fn announce(&self, notice: &Notice) -> Result<(), Error> {
@@ -336,12 +341,13 @@ impl Home {
             let open = io::Error::other("others can read it: run chmod 600 on it");
             return Err(wrong("trust the token")(open));
         }
-        let mut token = String::new();
-        file.read_to_string(&mut token).map_err(wrong("read the token"))?;
-        let token = token.trim().to_owned();
-        if token.len() < 32 {
-            let short = io::Error::other("it is shorter than 32 characters: remove the file");
-            return Err(wrong("use the token")(short));
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(wrong("read the token"))?;
+        let token = String::from_utf8(text).unwrap_or_default().trim().to_owned();
+        if token.len() < 32 || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let damaged = "it is not at least 32 printable characters: restore the file, or remove \
+                           it and restart the host, which then makes a new token";
+            return Err(wrong("use the token")(io::Error::other(damaged)));
         }
         Ok(token)
     }

@@ -10,7 +10,7 @@ use crate::{
     keepers::{Keepers, error::Error as KeeperError, look::Observed, members::Known},
     miners::{self, Record},
     model::{miner::Desired, name::MinerName},
-    store::{self, SetAside, Store},
+    store::{self, Salvage, Store},
 };
 
 /// How long a keeper that is alive may leave a question unanswered before it is ended by its pid.
@@ -74,8 +74,8 @@ pub struct Stopped {
     pub left: Vec<(MinerName, String)>,
     /// Why the next host does not know that they shall not run, if so.
     pub unsaved: Option<String>,
-    /// Where a damaged database went, if there was one.
-    pub set_aside: Option<SetAside>,
+    /// What was done about a damaged database, if there was one.
+    pub salvage: Option<Salvage>,
 }
 
 /// Stops every miner of a state folder that no host uses, and notes that they shall not run. A
@@ -93,8 +93,8 @@ pub async fn stop_all(home: &Home) -> Result<Stopped, Error> {
     let mut names: BTreeSet<MinerName> =
         keepers.scan().map_err(miners::Error::from)?.into_iter().collect();
     let store = match Store::open(home.database()) {
-        Ok((store, set_aside)) => {
-            stopped.set_aside = set_aside;
+        Ok((store, salvage)) => {
+            stopped.salvage = salvage;
             stopped.unsaved = save(&store, &mut names).await.err().map(|error| error.to_string());
             Some(store)
         }

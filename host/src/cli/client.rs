@@ -58,7 +58,16 @@ impl Client {
             return Self::new(url, common.certificate.as_deref(), token);
         }
         let home = home(common);
-        let notice = home.notice().ok_or_else(|| Error::NoHost(home.path().to_owned()))?;
+        let notice = home.notice().ok_or_else(|| {
+            if home.is_notice_damaged() {
+                return Error::message(format!(
+                    "cannot find the host that uses {0}: {0}/host.json is damaged. Restart the host, \
+                     or name it with --url",
+                    home.path().display()
+                ));
+            }
+            Error::NoHost(home.path().to_owned())
+        })?;
         let token = match token {
             Some(token) => token,
             None => home.read_token()?,

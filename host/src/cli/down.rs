@@ -125,9 +125,9 @@ async fn without_host(common: &Common, down: &Down, home: &Home) -> Result<(), E
         }
         return Err(Error::NoHost(home.path().to_owned()));
     }
-    let offline::Stopped { miners: stopped, left, unsaved, set_aside } =
+    let offline::Stopped { miners: stopped, left, unsaved, salvage } =
         offline::stop_all(home).await?;
-    up::tell_set_aside(set_aside.as_ref());
+    up::report_salvage(salvage.as_ref());
     if let Some(reason) = unsaved {
         eprintln!(
             "adit: that no miner shall run cannot be written down, so the next host may start them \

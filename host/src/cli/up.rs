@@ -21,7 +21,7 @@ use crate::{
     cli::{Common, Error},
     drivers::registry::State,
     settings::{self, Settings},
-    store::SetAside,
+    store::Salvage,
 };
 
 /// How long calls of drivers that do not return may hold the end of the process up.
@@ -162,14 +162,14 @@ pub(super) fn still_running(count: usize, home: &std::path::Path) -> String {
     )
 }
 
-/// Where a damaged database went, if there was one.
-pub(super) fn tell_set_aside(aside: Option<&SetAside>) {
-    if let Some(aside) = aside {
+/// What was done about a damaged database, if there was one.
+pub(super) fn report_salvage(salvage: Option<&Salvage>) {
+    if let Some(salvage) = salvage {
         eprintln!(
-            "adit: the database was damaged ({}) and is now {}; miners that run were found by \
-             their folders",
-            aside.reason,
-            aside.path.display()
+            "adit: the database was damaged ({}); the damaged file is kept as {}; {}",
+            salvage.reason,
+            salvage.kept.display(),
+            salvage.summary()
         );
     }
 }
@@ -184,7 +184,7 @@ fn key(app: &App) -> String {
 }
 
 fn greet(app: &App, settings: &Settings) {
-    tell_set_aside(app.set_aside.as_ref());
+    report_salvage(app.salvage.as_ref());
     let listed = app.drivers.list();
     let loaded = listed.iter().filter(|it| it.state == State::Loaded).count();
     let refused = listed.len() - loaded;

@@ -11,13 +11,14 @@ use adit_plugin_api::Phase;
 use crate::{
     drivers::registry::{Listed, State},
     keepers::{look::Observed, members::Known},
-    miners::{HistoryStatus, Miners, machine},
+    miners::{Miners, machine},
     model::{
         doctor::{
             Finding, Verdict,
             machine::{judge, judge_disk},
         },
         miner::MinerView,
+        name::MinerName,
     },
     releases::{blocking, hiveos},
 };
@@ -73,7 +74,7 @@ fn hiveos_path(home: &Path) -> Option<Finding> {
 }
 
 /// A path as one word of a shell.
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "/._-+".contains(it);
     if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
@@ -92,7 +93,7 @@ impl Miners {
             found.extend(self.keeper(&miner).await);
         }
         found.extend(self.large_directories().await);
-        found.push(database(&self.history().status()));
+        found.extend(self.database_found().await);
         found
     }
 
@@ -127,6 +128,14 @@ impl Miners {
         Finding::ok(id, format!("installed: {}", there.join(", ")))
     }
 
+    /// Whether it is unknown how the run of a miner was launched.
+    fn has_no_record(&self, name: &MinerName) -> bool {
+        let member = self.member(name.as_str()).ok();
+        member.is_some_and(|it| {
+            it.status.borrow().live.as_ref().is_some_and(|(live, _)| live.launch.is_none())
+        })
+    }
+
     /// Whether the run of a miner that should run is alive and has its keeper.
     async fn keeper(&self, miner: &MinerView) -> Option<Finding> {
         let (id, name) = ("keeper", &miner.name);
@@ -150,6 +159,14 @@ impl Miners {
         // A device has no process.
         let run = miner.run.as_ref()?;
         run.keeper_pid?;
+        if self.has_no_record(name) {
+            let message = format!(
+                "{name} runs, and miner.json in its folder is missing or damaged: there are no \
+                 stats of it until its next start"
+            );
+            let finding = Finding::bad(id, Verdict::Warning, message, restart);
+            return Some(finding.with_command(command));
+        }
         Some(match self.0.parts.keepers.look(name, &Known::default()).await {
             Ok(Observed::Running(_)) => Finding::ok(id, format!("{name} runs under its keeper")),
             Ok(Observed::Silent { .. }) => Finding::bad(
@@ -229,22 +246,6 @@ fn driver(listed: &Listed) -> Option<Finding> {
         Some(command) => finding.with_command(command),
         None => finding,
     })
-}
-
-fn database(history: &HistoryStatus) -> Finding {
-    let id = "database";
-    if let Some(error) = &history.error {
-        let since = history.failing_since.map(|at| format!(" since {at}")).unwrap_or_default();
-        let fix = "free space on its disk and see that the state folder can be written to; what \
-                   waits in memory is written then";
-        let told = format!("the database cannot be written{since}: {error}");
-        return Finding::bad(id, Verdict::Problem, told, fix);
-    }
-    match (history.enabled, history.last_written) {
-        (false, _) => Finding::unknown(id, "no history is kept (history.retention_days is 0)"),
-        (true, Some(at)) => Finding::ok(id, format!("the last figures were written at {at}")),
-        (true, None) => Finding::ok(id, "there are no figures to write yet"),
-    }
 }
 
 #[cfg(test)]

@@ -48,10 +48,18 @@ pub(crate) async fn all(parts: &Parts) -> Result<Vec<MinerRow>, Error> {
         };
         let watched = DeviceRun::find(&name, &parts.folder(&name));
         let running = matches!(watched, Ok(Some(Found::Running(_))))
-            || matches!(
-                parts.keepers.look(&name, &Known::default()).await?,
-                Observed::Running(_) | Observed::Silent { .. } | Observed::Orphaned { .. }
-            );
+            || match parts.keepers.look(&name, &Known::default()).await {
+                Ok(Observed::Running(_) | Observed::Silent { .. } | Observed::Orphaned { .. }) => {
+                    true
+                }
+                Ok(_) => false,
+                // One damaged folder must not keep the host from the other miners. The supervisor
+                // looks again before it starts anything.
+                Err(error) => {
+                    tracing::warn!(miner = %name, %error, "cannot look at the run of a miner");
+                    true
+                }
+            };
         let row = MinerRow {
             name,
             driver: record.driver,
@@ -62,7 +70,10 @@ pub(crate) async fn all(parts: &Parts) -> Result<Vec<MinerRow>, Error> {
             created_at_ms: record.created_at_ms,
         };
         tracing::warn!(miner = %row.name, running, "took a miner back that the database did not know");
-        parts.store.put_miner(row.clone()).await?;
+        if let Err(error) = parts.store.put_miner(row.clone()).await {
+            // Its folder has it, also at the next start.
+            tracing::error!(miner = %row.name, %error, "cannot write a miner down");
+        }
         rows.push(row);
     }
     Ok(rows)

@@ -59,6 +59,13 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+fn damaged(error: &serde_json::Error) -> String {
+    format!(
+        "{error}: restore it from a backup, or write it as {{\"name\":\"rig-1\",\"role\":\"worker\",\
+         \"createdAtMs\":0}} with this node's name and role (controller, worker or dual)"
+    )
+}
+
 /// Random bytes from the system.
 pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Error> {
     let mut bytes = Zeroizing::new([0; N]);
@@ -111,7 +118,7 @@ impl KeyFolder {
         let path = self.0.join(CARD);
         let text = fs::read(&path).map_err(wrong("read", &path))?;
         let card: Card = serde_json::from_slice(&text)
-            .map_err(|error| wrong("understand", &path)(io::Error::other(error)))?;
+            .map_err(|error| wrong("understand", &path)(io::Error::other(damaged(&error))))?;
         Ok(Some(identity(key, card)))
     }
 

@@ -143,7 +143,17 @@ impl Shelf {
 
     /// Which version runs, if any.
     pub(crate) fn active(&self) -> Option<Active> {
-        let active: Active = read(&self.folder.join("active.json"))?;
+        let path = self.folder.join("active.json");
+        let active: Active = match read(&path) {
+            Some(active) => active,
+            // Without the file nothing is active. With a damaged one, the last installation is.
+            None if path.exists() => {
+                let version = self.records().into_iter().next()?.version;
+                tracing::warn!(path = %path.display(), version, "the last installed version runs");
+                Active { version, previous: None }
+            }
+            None => return None,
+        };
         // The file may have been changed by hand.
         let safe = |version: &str| service::check_version(version).is_ok_and(|it| it == version);
         let previous = active.previous.filter(|it| safe(it));
@@ -178,8 +188,12 @@ impl Shelf {
         match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Trust::default()),
             Err(error) => Err(Error::io("read", &path)(error)),
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| Error::io("understand", &path)(error.into())),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                let advice = "restore it from a backup; if you remove it, the next release is \
+                              compared with nothing that was installed before";
+                let damaged = io::Error::other(format!("{error}: {advice}"));
+                Error::io("understand", &path)(damaged)
+            }),
         }
     }
 

@@ -1,13 +1,9 @@
 //! Reads the history on connections of its own: a large chart never holds a tick up.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, params};
-use tokio::sync::Semaphore;
+use rusqlite::{Connection, params};
+use tokio::sync::mpsc;
 
 use crate::{
     model::history::{
@@ -18,23 +14,15 @@ use crate::{
         recorder::Series,
         thin::{Chart, PhaseChart, PhasePoint, Point, Range, whole},
     },
-    store::{Error, Store},
+    store::{Error, Job, Store, owner::Shared},
 };
-
-/// Readers at once; others wait.
-const READERS: usize = 3;
-/// A reader waits this long for a writer that has to change the file's shape.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads the history. Cheap to clone.
 #[derive(Clone)]
-pub struct HistoryReader(Arc<Inner>);
-
-struct Inner {
-    path: Arc<PathBuf>,
-    turns: Semaphore,
-    /// Open and in nobody's hands.
-    idle: Mutex<Vec<Connection>>,
+pub struct HistoryReader {
+    shared: Arc<Shared>,
+    /// Wakes the owner of the database. It ends with the last [`Store`], not with this.
+    owner: mpsc::WeakSender<Job>,
 }
 
 /// One series, and what of it is not in the database yet: numbers of stretches and their values of
@@ -67,11 +55,7 @@ pub struct Read<T> {
 impl Store {
     /// A reader of the history.
     pub fn history_reader(&self) -> HistoryReader {
-        HistoryReader(Arc::new(Inner {
-            path: Arc::clone(&self.path),
-            turns: Semaphore::new(READERS),
-            idle: Mutex::default(),
-        }))
+        HistoryReader { shared: Arc::clone(&self.shared), owner: self.jobs.downgrade() }
     }
 }
 
@@ -148,31 +132,20 @@ impl HistoryReader {
         &self,
         job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let turn = self.0.turns.acquire().await.map_err(|_| Error::Closed)?;
-        let inner = Arc::clone(&self.0);
-        let read = tokio::task::spawn_blocking(move || {
-            let idle = inner.idle().pop();
-            let connection = idle.map_or_else(|| inner.open(), Ok)?;
-            let answer = job(&connection);
-            inner.idle().push(connection);
-            answer
-        });
+        let turn = self.shared.readers.acquire().await.map_err(|_| Error::Closed)?;
+        let shared = Arc::clone(&self.shared);
+        let read = tokio::task::spawn_blocking(move || shared.read(job));
         let answer = read.await.map_err(|_| Error::Closed)?;
         drop(turn);
-        answer.map_err(|source| Error::Sql { path: self.0.path.to_path_buf(), source })
-    }
-}
-
-impl Inner {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn open(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(self.path.as_path(), flags)?;
-        connection.busy_timeout(PATIENCE)?;
-        Ok(connection)
+        answer.map_err(|source| {
+            if self.shared.suspect(&source)
+                && let Some(owner) = self.owner.upgrade()
+            {
+                // With a full queue the owner is awake.
+                drop(owner.try_send(Box::new(|_| {})));
+            }
+            Error::Sql { path: self.shared.path.clone(), source }
+        })
     }
 }
 

@@ -1,125 +1,99 @@
-//! Opening the file: permissions, migrations, newer and damaged files.
+//! Opening the file: checks, migrations, newer and damaged files.
 
-use std::{
-    fs, io,
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+use std::{fs, path::Path};
+
+use rusqlite::{Connection, ErrorCode, config::DbConfig};
+
+use crate::store::{
+    Error,
+    salvage::{self, Salvage, schema_copy},
+    schema::{cannot_open, connect, known_version, make_private, migrate, version},
+    tables::{self, TABLES},
 };
 
-use rusqlite::{Connection, ErrorCode};
+/// Schema numbers above this were not written by any version of this program.
+const NEWEST: i64 = 1_000;
 
-use crate::store::Error;
-
-/// Each step from one schema to the next; `user_version` counts the steps done.
-const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/0001_foundation.sql"),
-    include_str!("migrations/0002_profiles.sql"),
-    include_str!("migrations/0003_watchdog.sql"),
-    include_str!("migrations/0004_history.sql"),
-    include_str!("migrations/0005_node.sql"),
-    include_str!("migrations/0006_watched_profiles.sql"),
-    include_str!("migrations/0007_pool_totals.sql"),
-    include_str!("migrations/0008_remote_history.sql"),
-    include_str!("migrations/0009_pool_protocol.sql"),
-    include_str!("migrations/0010_peer_invite.sql"),
-    include_str!("migrations/0011_audit_budgets.sql"),
-    include_str!("migrations/0012_run_processes.sql"),
-];
-
-/// Where a damaged database went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
-    /// Its new path.
-    pub path: PathBuf,
-    /// What SQLite said about it.
-    pub reason: String,
+/// Why a database cannot be used as it is.
+enum Trouble {
+    /// The file is damaged: what can be read of it can be salvaged.
+    Damage(String),
+    /// Anything else, such as a lock or a full disk. The file is left alone.
+    Other(Error),
 }
 
-pub(super) fn open(path: &Path) -> Result<(Connection, Option<SetAside>), Error> {
+/// Opens the database. A damaged one is replaced by what can be read of it.
+pub(super) fn open(path: &Path) -> Result<(Connection, Option<Salvage>), Error> {
+    let finished = salvage::finish(path)?;
     match prepare(path) {
-        Ok(connection) => Ok((connection, None)),
-        Err(Error::Open { source, .. }) if is_damage(&source) => {
-            let aside = set_aside(path)
-                .map_err(|error| Error::SetAside { path: path.to_owned(), source: error })?;
-            let set_aside = SetAside { path: aside, reason: source.to_string() };
-            Ok((prepare(path)?, Some(set_aside)))
+        Ok(connection) => Ok((connection, finished)),
+        Err(Trouble::Damage(reason)) => {
+            let salvage = salvage::salvage(path, reason)?;
+            Ok((reopen(path)?, Some(salvage)))
         }
-        Err(error) => Err(error),
+        Err(Trouble::Other(error)) => Err(error),
     }
 }
 
-fn prepare(path: &Path) -> Result<Connection, Error> {
-    let wrong = |source| Error::Open { path: path.to_owned(), source };
-    // The file holds wallets: nobody else may ever read it, not even while it is new.
-    let created = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop);
-    if let Err(error) = created {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
-        return Err(wrong(rusqlite::Error::SqliteFailure(code, Some(error.to_string()))));
+/// Opens a database that was just made out of a damaged one.
+pub(super) fn reopen(path: &Path) -> Result<Connection, Error> {
+    prepare(path).map_err(|trouble| match trouble {
+        Trouble::Damage(reason) => Error::Damaged { path: path.to_owned(), reason },
+        Trouble::Other(error) => error,
+    })
+}
+
+fn prepare(path: &Path) -> Result<Connection, Trouble> {
+    let trouble = |source: rusqlite::Error| {
+        if tables::is_damage(&source) {
+            return Trouble::Damage(source.to_string());
+        }
+        Trouble::Other(Error::Open { path: path.to_owned(), source })
+    };
+    // SQLite would take it for a new database, and delete its journal.
+    if fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) {
+        return Err(Trouble::Damage("the file is empty".to_owned()));
     }
-    let mut connection = Connection::open(path).map_err(wrong)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(wrong)?;
-    // FULL costs one fsync a transaction, about half a millisecond on an SSD. With NORMAL a power
-    // cut can take every transaction since the last checkpoint.
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
-        )
-        .map_err(wrong)?;
-    migrate(&mut connection, path)?;
-    // Reads every page of the small tables that the host cannot do without.
-    connection
-        .query_row("SELECT count(*), total(length(config)) FROM miner", [], |_| Ok(()))
-        .and_then(|()| connection.query_row("SELECT count(*) FROM token", [], |_| Ok(())))
-        .map_err(wrong)?;
+    make_private(path).map_err(|error| trouble(cannot_open(error)))?;
+    let mut connection = connect(path).map_err(trouble)?;
+    let found = version(&connection).map_err(trouble)?;
+    let known = known_version();
+    if (known + 1..=NEWEST).contains(&found) {
+        return Err(Trouble::Other(Error::Newer { path: path.to_owned(), found, known }));
+    }
+    let is_new = found == 0 && tables::names(&connection).map_err(trouble)?.is_empty();
+    if !is_new && !(1..=known).contains(&found) {
+        let reason = format!("its schema number is {found}, which no version of adit wrote");
+        return Err(Trouble::Damage(reason));
+    }
+    if !is_new {
+        let small = TABLES.iter().filter(|table| table.is_small);
+        let problems = tables::check(&connection, small, found == known).map_err(trouble)?;
+        if !problems.is_empty() {
+            return Err(Trouble::Damage(problems.join("; ")));
+        }
+    }
+    migrate(&mut connection, found).map_err(|error| match error.sqlite_error_code() {
+        // The machine's fault, not the file's.
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::OutOfMemory,
+        ) => trouble(error),
+        _ => {
+            let error = error.to_string();
+            let first = error.lines().next().unwrap_or_default();
+            Trouble::Damage(format!("its tables are not those of schema {found}: {first}"))
+        }
+    })?;
+    let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(keep, false).map_err(trouble)?;
+    schema_copy::keep(path, &connection);
     Ok(connection)
-}
-
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
-    let wrong = |source| Error::Open { path: path.to_owned(), source };
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found: i64 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(wrong)?;
-    if found > known {
-        return Err(Error::Newer { path: path.to_owned(), found, known });
-    }
-    for (done, step) in (1..).zip(MIGRATIONS) {
-        if done <= found {
-            continue;
-        }
-        let transaction = connection.transaction().map_err(wrong)?;
-        transaction.execute_batch(step).map_err(wrong)?;
-        transaction.pragma_update(None, "user_version", done).map_err(wrong)?;
-        transaction.commit().map_err(wrong)?;
-    }
-    Ok(())
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
-}
-
-/// Renames the database and its journals. Nothing is ever deleted.
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs());
-    let free = (0..1_000)
-        .map(|n| with_suffix(path, &format!(".damaged-{}", seconds + n)))
-        .find(|candidate| !candidate.exists())
-        .ok_or_else(|| io::Error::other("there are too many damaged databases already"))?;
-    fs::rename(path, &free)?;
-    for journal in ["-wal", "-shm"] {
-        let from = with_suffix(path, journal);
-        if from.exists() {
-            fs::rename(from, with_suffix(&free, journal))?;
-        }
-    }
-    Ok(free)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 #[cfg(test)]
@@ -135,7 +109,7 @@ mod tests {
         let (connection, aside) = open(&path).unwrap_or_else(|error| panic!("{error}"));
         let version: i64 =
             connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-        assert_eq!(version, i64::try_from(MIGRATIONS.len()).unwrap());
+        assert_eq!(version, known_version());
         assert_eq!(aside, None);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -166,7 +140,7 @@ mod tests {
             fs::write(&path, &garbage).unwrap();
             let (connection, aside) = open(&path).unwrap_or_else(|error| panic!("{error}"));
             let aside = aside.expect("the damage was noticed");
-            assert_eq!(fs::read(&aside.path).unwrap(), garbage);
+            assert_eq!(fs::read(&aside.kept).unwrap(), garbage);
             drop(connection);
         }
     }
