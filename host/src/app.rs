@@ -278,6 +278,7 @@ async fn load_drivers(
         isolation: settings.drivers.isolation.clone(),
         rations: settings.drivers.rations(),
     };
+    options.secrets = services.secrets().clone();
     let events = services.events().clone();
     options.news = News::to(Arc::new(move |kind, data| events.publish(kind, data)));
     let services = services.clone();

@@ -17,6 +17,7 @@ pub mod handle;
 pub mod health;
 pub mod hosting;
 pub mod inspect;
+pub mod known_secrets;
 #[expect(unsafe_code, reason = "mapping a library and reading what it exports is unsafe")]
 pub mod load;
 pub mod lock;

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod event;
 pub mod figures;
 pub mod history;
+pub mod mask;
 pub mod miner;
 pub mod name;
 pub mod path;

@@ -13,6 +13,7 @@ mod openapi;
 mod pools;
 mod profiles;
 mod reading;
+mod secrets;
 mod system;
 mod tls;
 mod wire;

@@ -29,6 +29,7 @@ use tokio::{
 
 use crate::drivers::{
     health::{Health, Quarantine, Record, Tolerance},
+    known_secrets::KnownSecrets,
     news::News,
     text::panic_message,
 };
@@ -135,6 +136,21 @@ impl CallError {
         }
     }
 
+    /// Without secrets in what the driver said.
+    fn masked(mut self, secrets: &KnownSecrets) -> Self {
+        match &mut self {
+            Self::Refused { message: text, .. }
+            | Self::Panicked { message: text, .. }
+            | Self::Ended { cause: text, .. }
+            | Self::Resting { cause: text, .. } => *text = secrets.mask(text),
+            Self::Deadline { .. }
+            | Self::Busy { .. }
+            | Self::Wedged { .. }
+            | Self::Quarantined { .. } => {}
+        }
+        self
+    }
+
     fn from_join(op: &'static str, error: JoinError) -> Self {
         let message = match error.try_into_panic() {
             // The driver's own guard did not get it, so it is the host's.
@@ -177,6 +193,8 @@ pub(crate) struct CallerOptions {
     pub(crate) is_killable: bool,
     /// Who hears of it when it fails.
     pub(crate) news: News,
+    /// What must not be in its messages.
+    pub(crate) secrets: KnownSecrets,
 }
 
 impl Caller {
@@ -190,6 +208,10 @@ impl Caller {
             record: Record::new(options.tolerance),
             options,
         }))
+    }
+
+    pub(crate) fn secrets(&self) -> &KnownSecrets {
+        &self.0.options.secrets
     }
 
     pub(crate) fn health(&self) -> Health {
@@ -221,6 +243,7 @@ impl Caller {
         began: Instant,
         result: Result<T, CallError>,
     ) -> Result<T, CallError> {
+        let result = result.map_err(|error| error.masked(&self.0.options.secrets));
         self.begin_quarantine(self.0.record.note(op, &result, began.elapsed()));
         result
     }
@@ -228,6 +251,7 @@ impl Caller {
     /// Counts an end of the driver's process.
     pub(crate) fn crashed(&self, cause: &str) {
         let Shared { options, record, .. } = &*self.0;
+        let cause = &*options.secrets.mask(cause);
         tracing::warn!(driver = options.id, cause, "a driver's process ended");
         options.news.tell("driver.failed", json!({ "id": options.id, "cause": cause }));
         self.begin_quarantine(record.crashed(cause));

@@ -23,6 +23,7 @@ use crate::{
         definition::{Definition, Interpreter},
         handle::instance::Made,
         health::{Health, Quarantine},
+        known_secrets::KnownSecrets,
         runner::{Runner, RunnerView},
         schema::{ConfigError, ConfigSchema},
     },
@@ -205,7 +206,7 @@ impl Driver {
         }
         match hosted {
             Hosted::Process(runner) => match runner.failure() {
-                Some(end) => (Condition::Failed, Some(end.cause)),
+                Some(end) => (Condition::Failed, Some(caller.secrets().mask(&end.cause))),
                 None => (Condition::Well, None),
             },
             Hosted::InProcess(_) => (Condition::Well, None),
@@ -230,6 +231,11 @@ impl Driver {
     /// those whose names say so.
     pub fn secrets(&self, config: &Config) -> BTreeSet<FieldPath> {
         self.0.schema.secrets(config)
+    }
+
+    /// What must not be in its messages.
+    pub fn known_secrets(&self) -> &KnownSecrets {
+        self.0.birth.caller.secrets()
     }
 
     /// The object for a miner, made when there is none yet; with `None` the driver's own.

@@ -22,6 +22,7 @@ use crate::{
         handle::{Driver, Limits, ServicesFactory},
         health::Tolerance,
         hosting::Hosting,
+        known_secrets::KnownSecrets,
         lock::{Lock, Trust},
         news::News,
         registry::{
@@ -55,6 +56,8 @@ pub struct Options {
     pub tolerance: Tolerance,
     /// Who hears what happens to them.
     pub news: News,
+    /// What must not be in their messages.
+    pub secrets: KnownSecrets,
     /// Which files are loaded.
     pub trust: Trust,
     /// The file with the SHA-256 of those that may run; without it none is written down.
@@ -73,6 +76,7 @@ impl Options {
             hosting: Hosting::default(),
             tolerance: Tolerance::default(),
             news: News::default(),
+            secrets: KnownSecrets::default(),
             trust: Trust::default(),
             lock: None,
         }
@@ -121,6 +125,11 @@ pub enum ManageError {
 }
 
 impl Drivers {
+    /// What must not be in messages of drivers.
+    pub fn known_secrets(&self) -> &KnownSecrets {
+        &self.0.options.secrets
+    }
+
     /// Finds and loads all drivers. Never fails as a whole: what cannot be loaded is listed with
     /// its reason, and a driver that takes too long delays only itself.
     pub async fn load(options: Options, services: ServicesFactory) -> Self {

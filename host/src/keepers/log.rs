@@ -32,6 +32,13 @@ pub struct Cursor {
     pub offset: u64,
 }
 
+impl Cursor {
+    /// How many bytes were logged before this place, over all runs.
+    pub fn bytes(self) -> u64 {
+        self.generation.saturating_add(self.offset)
+    }
+}
+
 /// What was read from a place on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chunk {
@@ -122,6 +129,14 @@ impl Log {
             }
         }
         Ok(start)
+    }
+
+    /// How many bytes were logged before the oldest line that is still there.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn start(&self) -> io::Result<u64> {
+        Ok(self.files()?.first().map_or(0, |(generation, _)| *generation))
     }
 
     /// Reads whole lines from `from` on, up to about `max_bytes` and at least one if there is

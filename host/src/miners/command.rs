@@ -51,6 +51,7 @@ impl Miners {
         let folder = self.0.parts.folder(&name);
         let (secrets, run, added) =
             (live.secrets.clone(), live.hold.id().clone(), plan.secrets.clone());
+        self.0.parts.drivers.known_secrets().add(added.iter().cloned());
         let written = tokio::task::spawn_blocking(move || secrets.add(&run, &folder, &added)).await;
         written.map_err(std::io::Error::other).flatten().map_err(|source| Error::Io {
             what: "write down what must not be shown".to_owned(),

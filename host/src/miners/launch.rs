@@ -26,6 +26,7 @@ use crate::{
             fault::Fault,
         },
         record::{self, Record},
+        secrets,
     },
     model::{
         device,
@@ -120,6 +121,8 @@ pub(crate) async fn finish(
     row: &MinerRow,
     mut draft: Draft,
 ) -> Result<Planned, Error> {
+    let known = driver.known_secrets();
+    known.add(draft.applied.secrets.iter().cloned().chain([draft.launch.api_token.clone()]));
     let instance = driver.instance(Some(&row.name)).await?;
     let secrets = draft.applied.secrets.iter().cloned();
     let work = match instance.start(draft.config.clone(), draft.launch.clone()).await? {
@@ -141,6 +144,7 @@ pub(crate) async fn finish(
             )));
         }
     };
+    known.add(work.secrets().iter().cloned());
     Ok(Planned { work, draft })
 }
 
@@ -247,8 +251,11 @@ pub(crate) async fn carry_out(
         what: format!("prepare the folder {}", planned.launch().run_dir.display()),
         source,
     })?;
-    Record::new(row, planned)
-        .write(&folder)
+    let record = Record::new(row, planned);
+    // Before the record of the last run is replaced, and before this one prints anything.
+    let log = parts.keepers.log(&row.name);
+    secrets::begin_run(&folder, &log, &record.launch.run, &record.secrets)
+        .and_then(|()| record.write(&folder))
         .map_err(|source| Error::Io { what: format!("write {}", folder.display()), source })?;
     let program = match &planned.work {
         Work::Program(plan, _) => plan.program.display().to_string(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     keepers::log::{Cursor, Log},
     miners::{Error, Miners, secrets::Secrets},
-    model::plan,
+    model::mask::Mask,
 };
 
 /// Lines that are returned at most.
@@ -78,7 +78,7 @@ impl Miners {
                 live.hold.flush().await;
                 live.secrets.get()
             }
-            // What the last run printed is still there.
+            // What the last runs printed is still there.
             None => {
                 let folder = self.0.parts.folder(&member.row.name);
                 blocking(move || Ok(Secrets::left(&folder).get())).await?
@@ -89,7 +89,8 @@ impl Miners {
 }
 
 fn page(lines: &[String], cursor: Cursor, skipped_bytes: u64, secrets: &[String]) -> LogPage {
-    let lines = lines.iter().map(|line| plan::mask(line, secrets)).collect();
+    let mask = Mask::new(secrets.iter().map(String::as_str));
+    let lines = lines.iter().map(|line| mask.apply(line)).collect();
     let cursor = format!("{}:{}", cursor.generation, cursor.offset);
     LogPage { lines, cursor, skipped_bytes }
 }

@@ -1,6 +1,11 @@
-//! What must not be shown of a run's output: what its plan named, and what commands added since.
+//! What must not be shown of a miner's output, over all runs whose output can still be read.
+//!
+//! The log continues over runs, so a password that was changed is still in it. `secrets.json` in the
+//! miner's state folder has the secrets of the current run, and those of earlier runs with the place
+//! in the log where the last of them ended. They are dropped when the log files up to there are gone.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -10,38 +15,118 @@ use adit_plugin_api::{Observation, PerformanceMetrics};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    miners::record::{Record, write_private},
+    keepers::log::Log,
+    miners::record::{Record, write_atomically},
     model::{plan, run::RunId},
 };
 
-/// What commands added, in the miner's state folder.
 const FILE: &str = "secrets.json";
+/// Secrets of earlier runs that are kept. A miner that is restarted all the time has a new token of
+/// its API each time; the oldest go first.
+const MOST_EARLIER: usize = 2_000;
+/// The place in the log of what ended at an unknown one.
+const UNKNOWN: u64 = u64::MAX;
 
 #[derive(Default, Serialize, Deserialize, schemars::JsonSchema)]
-struct Added {
+struct Kept {
+    #[serde(default)]
     run: String,
+    /// Of that run: of its plan, and what commands added.
+    #[serde(default)]
     secrets: Vec<String>,
+    /// Of earlier runs, each with how many bytes were logged when the last run with it ended.
+    #[serde(default)]
+    earlier: BTreeMap<String, u64>,
 }
 
-/// The secrets of one run. Clones are the same.
+impl Kept {
+    fn read(folder: &Path) -> Self {
+        let path = folder.join(FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "cannot read what must be masked");
+                return Self::default();
+            }
+        };
+        serde_json::from_slice(&text).unwrap_or_else(|error| {
+            tracing::error!(path = %path.display(), %error, "cannot read what must be masked");
+            Self::default()
+        })
+    }
+
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        write_atomically(&folder.join(FILE), &serde_json::to_vec(self)?)
+    }
+
+    /// Begins with the secrets of `run`. Those of the run before it are earlier ones from now on.
+    fn turn_to(&mut self, run: &str, end: u64) {
+        if self.run != run {
+            let ended = std::mem::take(&mut self.secrets);
+            self.earlier.extend(ended.into_iter().map(|secret| (secret, end)));
+            run.clone_into(&mut self.run);
+        }
+    }
+
+    /// Drops what cannot be in the log any more: the log begins after `start` bytes and ends after
+    /// `end` bytes.
+    fn expire(&mut self, start: u64, end: u64) {
+        for place in self.earlier.values_mut().filter(|place| **place == UNKNOWN) {
+            *place = end;
+        }
+        // At the start itself: the last run printed nothing, but its plan may be in an error text.
+        self.earlier.retain(|_, place| *place >= start);
+        if self.earlier.len() > MOST_EARLIER {
+            let mut places: Vec<u64> = self.earlier.values().copied().collect();
+            places.sort_unstable();
+            let oldest = places[places.len() - MOST_EARLIER];
+            self.earlier.retain(|_, place| *place >= oldest);
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = String> {
+        self.secrets.into_iter().chain(self.earlier.into_keys())
+    }
+}
+
+/// Writes the secrets of a run down before it prints anything. Blocking.
+pub(crate) fn begin_run(folder: &Path, log: &Log, run: &str, secrets: &[String]) -> io::Result<()> {
+    let mut kept = Kept::read(folder);
+    let end = log.end()?.bytes();
+    // Where the file is lost, the last record still has what its run had.
+    if let Ok(Some(record)) = Record::read(folder)
+        && record.launch.run != run
+        && record.launch.run != kept.run
+    {
+        kept.earlier.extend(record.secrets.into_iter().map(|secret| (secret, end)));
+    }
+    kept.turn_to(run, end);
+    kept.expire(log.start()?, end);
+    kept.secrets = tidy(secrets.to_vec());
+    for secret in &kept.secrets {
+        kept.earlier.remove(secret);
+    }
+    kept.write(folder)
+}
+
+/// The secrets of a run and of the runs before it. Clones are the same.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets(Arc<Mutex<Arc<[String]>>>);
 
 impl Secrets {
-    /// The secrets of the plan, and those that commands added to this run, also under an earlier
-    /// host. Reads a small file.
-    pub(crate) fn of(run: &RunId, folder: &Path, planned: &[String]) -> Self {
-        let added = read(run, folder).secrets;
-        let all = planned.iter().cloned().chain(added).collect();
-        Self(Arc::new(Mutex::new(all)))
+    /// What is hidden of the output of the current run, which follows that of earlier ones.
+    /// Reads a small file.
+    pub(crate) fn of(folder: &Path, planned: &[String]) -> Self {
+        let all = planned.iter().cloned().chain(Kept::read(folder).all());
+        Self(Arc::new(Mutex::new(tidy(all.collect()).into())))
     }
 
-    /// The secrets of the last run, after its end. Blocking.
+    /// The same after the end of the last run. Blocking.
     pub(crate) fn left(folder: &Path) -> Self {
         let record = Record::read(folder).ok().flatten();
         let planned = record.map(|record| record.secrets).unwrap_or_default();
-        let all = planned.into_iter().chain(on_disk(folder).secrets).collect();
-        Self(Arc::new(Mutex::new(all)))
+        Self::of(folder, &planned)
     }
 
     /// The secrets as they are now.
@@ -54,15 +139,14 @@ impl Secrets {
         if secrets.is_empty() {
             return Ok(());
         }
-        let mut added = read(run, folder);
-        added.secrets.extend_from_slice(secrets);
-        added.secrets.sort();
-        added.secrets.dedup();
-        let new = folder.join(format!(".{FILE}.new"));
-        write_private(&new, &serde_json::to_vec(&added)?)?;
-        fs::rename(&new, folder.join(FILE))?;
+        let mut kept = Kept::read(folder);
+        kept.turn_to(&run.to_string(), UNKNOWN);
+        kept.secrets.extend_from_slice(secrets);
+        kept.secrets = tidy(kept.secrets);
+        kept.write(folder)?;
         let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *own = own.iter().cloned().chain(added.secrets).collect();
+        let all = own.iter().cloned().chain(kept.all());
+        *own = tidy(all.collect()).into();
         Ok(())
     }
 
@@ -92,37 +176,89 @@ impl Secrets {
     }
 }
 
-/// What was added to this run; what was added to another one is over.
-fn read(run: &RunId, folder: &Path) -> Added {
-    let (added, run) = (on_disk(folder), run.to_string());
-    if added.run == run { added } else { Added { run, secrets: Vec::new() } }
-}
-
-fn on_disk(folder: &Path) -> Added {
-    let text = fs::read(folder.join(FILE)).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
+fn tidy(mut secrets: Vec<String>) -> Vec<String> {
+    secrets.retain(|secret| !secret.is_empty());
+    secrets.sort_unstable();
+    secrets.dedup();
+    secrets
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
+    fn strings(secrets: &[&str]) -> Vec<String> {
+        secrets.iter().map(|it| (*it).to_owned()).collect()
+    }
+
     #[test]
-    fn what_a_command_adds_is_masked_also_by_the_next_host_and_not_in_the_next_run() {
+    fn what_a_command_adds_is_masked_by_the_next_host_and_in_the_next_run_too() {
         let folder = tempfile::tempdir().unwrap();
+        let log = Log::new(folder.path().to_owned());
         let run = RunId::random();
-        let secrets = Secrets::of(&run, folder.path(), &["4OLD".to_owned()]);
-        secrets.add(&run, folder.path(), &["4NEW".to_owned()]).unwrap();
-        secrets.add(&run, folder.path(), &["4NEWER".to_owned()]).unwrap();
+        begin_run(folder.path(), &log, &run.to_string(), &strings(&["4OLD"])).unwrap();
+        let secrets = Secrets::of(folder.path(), &[]);
+        secrets.add(&run, folder.path(), &strings(&["4NEW"])).unwrap();
+        secrets.add(&run, folder.path(), &strings(&["4NEWER"])).unwrap();
         let error = || Observation::Error { message: "no 4OLD, 4NEW or 4NEWER".to_owned() };
         let masked = Observation::Error { message: "no ***, *** or ***".to_owned() };
         assert_eq!(secrets.mask(error()), masked);
-        let next_host = Secrets::of(&run, folder.path(), &["4OLD".to_owned()]);
-        assert_eq!(next_host.mask(error()), masked);
-        let next_run = Secrets::of(&RunId::random(), folder.path(), &["4OLD".to_owned()]);
-        assert_eq!(next_run.get().as_ref(), ["4OLD".to_owned()]);
-        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(Secrets::of(folder.path(), &[]).mask(error()), masked);
+        begin_run(folder.path(), &log, &RunId::random().to_string(), &strings(&["4NEXT"])).unwrap();
+        let next_run = Secrets::of(folder.path(), &strings(&["4NEXT"]));
+        assert_eq!(next_run.mask(error()), masked);
+        assert_eq!(*next_run.get(), strings(&["4NEW", "4NEWER", "4NEXT", "4OLD"]));
         let mode = fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn secrets_expire_with_the_last_line_that_may_have_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Log::new(folder.path().to_owned());
+        let file = |start: u64, text: &str| {
+            fs::write(folder.path().join(format!("log.{start:020}")), text).unwrap();
+        };
+        let begin = |run: &str, secrets: &[&str]| {
+            begin_run(folder.path(), &log, run, &strings(secrets)).unwrap();
+            Secrets::of(folder.path(), &[]).get().to_vec()
+        };
+        file(0, "");
+        assert_eq!(begin("1", &["first", "lasting"]), ["first", "lasting"]);
+        file(0, "0123456789\n");
+        assert_eq!(begin("2", &["second", "lasting"]), ["first", "lasting", "second"]);
+        file(11, "0123456789\n");
+        assert_eq!(begin("3", &["third"]), ["first", "lasting", "second", "third"]);
+        // The first run's lines are rotated away, but for its last one.
+        fs::remove_file(folder.path().join(format!("log.{:020}", 0))).unwrap();
+        file(22, "x\n");
+        assert_eq!(begin("4", &[]), ["first", "lasting", "second", "third"]);
+        fs::remove_file(folder.path().join(format!("log.{:020}", 11))).unwrap();
+        assert_eq!(begin("5", &[]), ["lasting", "second", "third"]);
+        // A miner that is restarted for ever.
+        for run in 0..MOST_EARLIER + 10 {
+            let mut kept = Kept::read(folder.path());
+            kept.turn_to(&run.to_string(), run as u64 + 30);
+            kept.secrets = vec![format!("token-{run}")];
+            kept.expire(0, 0);
+            assert!(kept.earlier.len() <= MOST_EARLIER);
+            if run % 500 == 0 || run > MOST_EARLIER {
+                kept.write(folder.path()).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_or_none_at_all_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |text: &str| fs::write(folder.path().join(FILE), text).unwrap();
+        write(r#"{"run":"1","secrets":["4OLD"]}"#);
+        assert_eq!(*Secrets::of(folder.path(), &strings(&["x"])).get(), strings(&["4OLD", "x"]));
+        for damaged in ["", "{", "[]", "null", "\0\0\0\0"] {
+            write(damaged);
+            assert_eq!(*Secrets::of(folder.path(), &strings(&["x"])).get(), strings(&["x"]));
+        }
     }
 }

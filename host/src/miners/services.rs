@@ -9,6 +9,7 @@ use adit_plugin_api::{Error, LogLevel, PeerId, PerformanceMetrics, Result, Servi
 use serde_json::json;
 
 use crate::{
+    drivers::known_secrets::KnownSecrets,
     miners::{PeerLink, events::Events, figures::AllFigures},
     model::{
         name::{DriverId, MinerName},
@@ -33,12 +34,19 @@ pub struct HostServices {
     peers: PeerLink,
     pub(crate) events: Events,
     pub(crate) figures: AllFigures,
+    secrets: KnownSecrets,
 }
 
 impl HostServices {
     /// Services over this database and this bus; `peers` carries messages once there is a node.
     pub fn new(store: Store, events: Events, peers: PeerLink) -> Self {
-        Self { store, peers, events, figures: AllFigures::default() }
+        let (figures, secrets) = (AllFigures::default(), KnownSecrets::default());
+        Self { store, peers, events, figures, secrets }
+    }
+
+    /// What must not be in messages of drivers.
+    pub fn secrets(&self) -> &KnownSecrets {
+        &self.secrets
     }
 
     /// The bus.
@@ -85,6 +93,7 @@ impl Services for DriverServices {
     fn log(&self, level: LogLevel, target: &str, message: &str) {
         let driver = self.driver.as_str();
         let miner = self.miner.as_ref().map(MinerName::as_str);
+        let message = self.host.secrets.mask(message);
         match level {
             LogLevel::Error => tracing::error!(driver, miner, target, "{message}"),
             LogLevel::Warn => tracing::warn!(driver, miner, target, "{message}"),
@@ -135,6 +144,8 @@ impl Services for DriverServices {
             return Err(Error::invalid(told));
         }
         self.count_event()?;
+        let mut data = data.clone();
+        self.host.secrets.mask_json(&mut data);
         let mut told = json!({ "driver": self.driver, "data": data });
         if let Some(miner) = &self.miner {
             told["name"] = json!(miner);

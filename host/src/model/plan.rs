@@ -5,12 +5,12 @@ use std::path::{Component, Path};
 use adit_plugin_api::{CommandStep, DevicePlan, Launch, ProcessPlan};
 use serde::Serialize;
 
+use crate::model::mask::Mask;
+
 /// Files in one plan.
 const FILES: usize = 64;
 /// Bytes of all files in one plan.
 const FILE_BYTES: usize = 4 << 20;
-/// Shorter texts are not masked inside other texts: a password `x` would hide every x.
-const SHORTEST_SECRET: usize = 4;
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
 
@@ -175,13 +175,7 @@ pub fn view_device(plan: &DevicePlan, launch: &Launch) -> PlanView {
 
 /// `text` with every secret masked.
 pub fn mask(text: &str, secrets: &[String]) -> String {
-    if secrets.iter().any(|secret| secret == text && !secret.is_empty()) {
-        return MASK.to_owned();
-    }
-    let mut long: Vec<_> = secrets.iter().filter(|it| it.len() >= SHORTEST_SECRET).collect();
-    // The longest first, so that no end of a longer secret stays when it holds a shorter one.
-    long.sort_by_key(|it| std::cmp::Reverse(it.len()));
-    long.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK))
+    Mask::new(secrets.iter().map(String::as_str)).apply(text)
 }
 
 #[cfg(test)]

@@ -142,6 +142,17 @@ pub struct Resolved {
     pub pools: Vec<FilledPool>,
 }
 
+impl Resolved {
+    /// The saved wallets whose addresses are in it.
+    pub fn wallets(&self) -> impl Iterator<Item = &WalletName> {
+        let of_pools = self.pools.iter().flat_map(|pool| &pool.user.origins);
+        self.origins.values().flatten().chain(of_pools).filter_map(|origin| match origin {
+            Origin::Wallet(name) => Some(name),
+            _ => None,
+        })
+    }
+}
+
 /// Fills in `config` and puts the chosen pools where `slots` says.
 ///
 /// # Errors

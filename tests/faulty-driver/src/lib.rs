@@ -19,12 +19,14 @@
 //! `panic-start`. The object for the driver itself takes it from the file `fault` in its data
 //! folder. A request to `/reach/WHAT` tries something that is not the driver's and answers with what
 //! came of it; one to `/try/WHAT` does what only a hostile driver would (`hostile.rs`). A request to `/panic` and a message `panic` ask for that kind in that call alone.
+//! The kind `leak` panics with the secret of the configuration, and logs it before.
+//!
 //! Without a fault it works: it runs the program `sim-miner` with the arguments in `args`.
 
 mod fault;
 mod hostile;
 
-use std::{fs, path::PathBuf, thread};
+use std::{fs, path::PathBuf, sync::Mutex, thread};
 
 use adit_plugin_api::{
     Command, CommandPlan, CommandStep, Config, Context, Description, DeviceMetrics, Error, Host,
@@ -40,6 +42,7 @@ struct Faulty {
     entry: String,
     data_dir: PathBuf,
     host: Host,
+    secret: Mutex<String>,
 }
 
 impl Faulty {
@@ -77,6 +80,12 @@ impl Faulty {
 
     /// Misbehaves if `entry` is the one.
     fn enter(&self, entry: &str) -> Shape {
+        if self.entry == entry && self.kind == "leak" {
+            let secret = self.secret.lock().map(|it| it.clone()).unwrap_or_default();
+            log::warn!("the secret is {secret}");
+            drop(self.host.event("leak", &json!({ "secret": secret })));
+            panic!("a panic about {secret}");
+        }
         if self.entry == entry { act(&self.kind) } else { Shape::Sane }
     }
 }
@@ -98,7 +107,9 @@ impl Miner for Faulty {
         let fault = fault.unwrap_or_default();
         log::info!("object with the fault {fault:?}");
         let (kind, entry) = fault.split_once('-').unwrap_or_default();
-        let faulty = Self { kind: kind.to_owned(), entry: entry.to_owned(), data_dir, host };
+        let secret = Mutex::default();
+        let faulty =
+            Self { kind: kind.to_owned(), entry: entry.to_owned(), data_dir, host, secret };
         if faulty.enter("create") == Shape::Huge {
             return Err(Error::failed(long()));
         }
@@ -111,7 +122,9 @@ impl Miner for Faulty {
 
     fn describe(&self) -> Description {
         let args = json!({ "type": "array", "items": { "type": "string" } });
-        let schema = json!({ "type": "object", "properties": { "args": args } });
+        let secret = json!({ "type": "string", "writeOnly": true });
+        let properties = json!({ "args": args, "key": secret });
+        let schema = json!({ "type": "object", "properties": properties });
         let sane = Description {
             name: "Faulty".to_owned(),
             summary: "misbehaves on demand".to_owned(),
@@ -169,6 +182,9 @@ impl Miner for Faulty {
     }
 
     fn start(&self, config: &Config, launch: &Launch) -> Result<StartPlan> {
+        if let (Ok(mut secret), Some(key)) = (self.secret.lock(), config.0.get("key")) {
+            key.as_str().unwrap_or_default().clone_into(&mut secret);
+        }
         let shape = self.enter("start");
         let installed = launch.program.clone();
         let program =

@@ -27,6 +27,7 @@ pub(super) async fn load_one(
         tolerance: options.tolerance,
         is_killable: spawner.is_some(),
         news: options.news.clone(),
+        secrets: options.secrets.clone(),
     };
     let caller = Caller::new(limits.calls_at_once, calling);
     let copies = options.private_dir.clone();

@@ -45,7 +45,7 @@ pub(crate) async fn apply(
         config: row.config.clone(),
         restart: row.restart.clone(),
         watchdog: Options::default(),
-        secrets: Vec::new(),
+        secrets: texts(&row.config, &driver.secrets(&row.config)),
         made_of: None,
     };
     let Some(id) = row.profile else { return Ok(own()) };
@@ -74,11 +74,16 @@ fn apply_profile(
     let fields = &profile.fields;
     let mut resolved = objects.resolve(parts, fields, driver, &launch.miner, launch.api_port)?;
     resolved.secrets.extend(driver.secrets(&resolved.config));
+    let mut secrets = texts(&resolved.config, &resolved.secrets);
+    // In whatever field the driver takes it.
+    secrets.extend(
+        resolved.wallets().filter_map(|it| Some(objects.wallets.get(it)?.wallet.address.clone())),
+    );
     Ok(Applied {
         config: resolved.config.clone(),
         restart: fields.restart.clone(),
         watchdog: fields.watchdog.clone(),
-        secrets: texts(&resolved.config, &resolved.secrets),
+        secrets,
         made_of: Some(resolved),
     })
 }

@@ -183,7 +183,8 @@ impl Supervisor {
         let waiter = hold.clone();
         let ended = tokio::spawn(async move { waiter.wait().await });
         let planned = record.as_ref().map_or(&[][..], |record| record.secrets.as_slice());
-        let secrets = Secrets::of(hold.id(), &self.parts.folder(&self.row.name), planned);
+        let secrets = Secrets::of(&self.parts.folder(&self.row.name), planned);
+        self.parts.drivers.known_secrets().add(secrets.get().iter().cloned());
         let live = Live::new(hold, record, figures.clone(), secrets.clone());
         let watched = live.launch.clone().map(|launch| {
             let (parts, row) = (Arc::clone(&self.parts), &self.row);
@@ -216,7 +217,8 @@ impl Supervisor {
                 self.state = State::Silent(None);
             }
             Err(error) => {
-                let reason = error.to_string();
+                // A device may repeat what it was sent.
+                let reason = self.parts.drivers.known_secrets().mask(&error.to_string());
                 tracing::error!(miner = %self.row.name, reason, "cannot start the miner");
                 self.tell("miner.error", json!({ "error": reason }));
                 self.wait(Phase::Failed, reason, self.row.restart.retry_failed());
