@@ -287,7 +287,12 @@ impl Miners {
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
         let name = self.member(name)?.row.name;
         self.order(&name, Order::Remove).await?;
-        self.members().remove(&name);
+        {
+            let mut members = self.members();
+            members.remove(&name);
+            // Once more, with what was asked for while it was removed.
+            self.0.parts.watchdog.forget(&name);
+        }
         self.0.parts.changed();
         Ok(())
     }

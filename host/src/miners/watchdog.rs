@@ -287,9 +287,8 @@ impl Miners {
             )));
         }
         let until = (minutes > 0).then(|| now_ms() + i64::from(minutes) * 60_000);
-        let options = self.watchdog_options(name.as_str())?;
-        self.0.parts.store.put_watchdog(&name, &options, until).await?;
-        self.0.parts.watchdog.wards().entry(name.clone()).or_default().maintenance_until_ms = until;
+        self.0.parts.store.set_maintenance(&name, until).await?;
+        self.change_ward(&name, |ward| ward.maintenance_until_ms = until)?;
         self.0.parts.changed();
         let data = serde_json::json!({ "name": name, "untilMs": until });
         self.0.parts.events.publish("watchdog.maintenance", data);
@@ -313,10 +312,18 @@ impl Miners {
     pub async fn set_watchdog_options(&self, name: &str, options: Options) -> Result<(), Error> {
         let name = self.member(name)?.row.name;
         options.check().map_err(|error| Error::Invalid(error.to_string()))?;
-        let watchdog = &self.0.parts.watchdog;
-        let until = watchdog.wards().get(&name).and_then(|ward| ward.maintenance_until_ms);
-        self.0.parts.store.put_watchdog(&name, &options, until).await?;
-        watchdog.wards().entry(name).or_default().options = options;
+        self.0.parts.store.set_watchdog_options(&name, options.clone()).await?;
+        self.change_ward(&name, |ward| ward.options = options)
+    }
+
+    /// Changes what is remembered of a miner, unless it was removed meanwhile: another one of its
+    /// name would get it.
+    fn change_ward(&self, name: &MinerName, change: impl FnOnce(&mut Ward)) -> Result<(), Error> {
+        let members = self.members();
+        if !members.contains_key(name) {
+            return Err(Error::NoMiner(name.to_string()));
+        }
+        change(self.0.parts.watchdog.wards().entry(name.clone()).or_default());
         Ok(())
     }
 }

@@ -67,24 +67,36 @@ impl Store {
         .await
     }
 
-    /// Writes what the operator told about a miner.
+    /// Writes how a miner is watched, unless it is gone.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn put_watchdog(
+    pub async fn set_watchdog_options(
         &self,
         miner: &MinerName,
-        options: &Options,
-        maintenance_until_ms: Option<i64>,
+        options: Options,
     ) -> Result<(), Error> {
-        let options = serde_json::to_string(options).unwrap_or_default();
+        let miner = miner.to_string();
+        self.call(move |connection| Ok(put_options(connection, &miner, &options)?)).await
+    }
+
+    /// Writes until when a miner is left alone, unless it is gone.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn set_maintenance(
+        &self,
+        miner: &MinerName,
+        until_ms: Option<i64>,
+    ) -> Result<(), Error> {
         let miner = miner.to_string();
         self.call(move |connection| {
             connection.execute(
-                "INSERT INTO watchdog (miner, options, maintenance_until_ms) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (miner) DO UPDATE SET options = excluded.options,
+                "INSERT INTO watchdog (miner, options, maintenance_until_ms)
+                    SELECT name, '{}', ?2 FROM miner WHERE name = ?1
+                 ON CONFLICT (miner) DO UPDATE SET
                     maintenance_until_ms = excluded.maintenance_until_ms",
-                params![miner, options, maintenance_until_ms],
+                params![miner, until_ms],
             )?;
             Ok(())
         })
@@ -142,7 +154,7 @@ impl Store {
     }
 }
 
-/// Writes how a miner is watched, and nothing else of it.
+/// Writes how a miner that exists is watched, and nothing else of it.
 pub(super) fn put_options(
     connection: &Connection,
     miner: &str,
@@ -150,7 +162,7 @@ pub(super) fn put_options(
 ) -> rusqlite::Result<()> {
     let options = serde_json::to_string(options).unwrap_or_default();
     connection.execute(
-        "INSERT INTO watchdog (miner, options) VALUES (?1, ?2)
+        "INSERT INTO watchdog (miner, options) SELECT name, ?2 FROM miner WHERE name = ?1
          ON CONFLICT (miner) DO UPDATE SET options = excluded.options",
         params![miner, options],
     )?;
@@ -161,12 +173,15 @@ pub(super) fn put_options(
 mod tests {
     use super::*;
     use crate::{
-        model::watchdog::{
-            Cause,
-            incident::{Evidence, Incident},
-            ladder::Remedy,
+        model::{
+            miner::Desired,
+            watchdog::{
+                Cause,
+                incident::{Evidence, Incident},
+                ladder::Remedy,
+            },
         },
-        store::IncidentLimits,
+        store::{IncidentLimits, MinerRow},
     };
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -183,7 +198,21 @@ mod tests {
     async fn what_was_told_and_learned_is_found_again_and_forgotten() {
         let (_folder, store) = store();
         let options = Options { enabled: Some(false), ..Options::default() };
-        store.put_watchdog(&name("a"), &options, Some(7)).await.unwrap();
+        // A miner that is gone, or not there yet, has no row that another one of its name would get.
+        store.set_watchdog_options(&name("a"), options.clone()).await.unwrap();
+        store.set_maintenance(&name("a"), Some(7)).await.unwrap();
+        assert!(store.watchdogs().await.unwrap().is_empty());
+        let miner = MinerRow {
+            name: name("a"),
+            driver: crate::model::name::DriverId::new("sim").unwrap(),
+            config: Default::default(),
+            restart: Default::default(),
+            profile: None,
+            desired: Desired::Stopped,
+            created_at_ms: 1,
+        };
+        store.add_miner(miner, options.clone()).await.unwrap();
+        store.set_maintenance(&name("a"), Some(7)).await.unwrap();
         let key = |device: &str| Key { algorithm: "rx/0".to_owned(), device: device.to_owned() };
         let baseline = Baseline { hashrate: 12.5, power: Some(80.0), samples: 100 };
         let learned = vec![(key(""), baseline), (key("cpu:0"), baseline)];
