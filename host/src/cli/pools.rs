@@ -1,6 +1,6 @@
 //! `adit miner pools`: other pools for a miner that runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -52,7 +52,7 @@ pub(super) async fn run(common: &Common, pools: Pools) -> Result<(), Error> {
     Ok(())
 }
 
-fn read(file: &PathBuf) -> Result<Value, Error> {
+fn read(file: &Path) -> Result<Value, Error> {
     let shown = file.display();
     let text = input::read(file)?;
     // Where it is wrong, and not what stands there.
