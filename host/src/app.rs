@@ -135,7 +135,6 @@ impl App {
         home.use_reserve();
         home.sweep();
         releases.sweep();
-        // A key that cannot be used ends the start here, before any miner is touched.
         node::check_keys(home.node())?;
         let listener = listen(settings.api.listen).await?;
         let address = listener.local_addr().unwrap_or(settings.api.listen);

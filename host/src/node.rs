@@ -102,7 +102,8 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
 }
 
-/// Whether the keys in `folder` can be used, if there are any. Changes nothing.
+/// Whether the keys in `folder` can be used, if there are any. Changes nothing: a start calls it before
+/// any miner is touched.
 ///
 /// # Errors
 /// As [`Node::begin`] would fail with them.

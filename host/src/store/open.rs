@@ -54,7 +54,7 @@ fn prepare(path: &Path) -> Result<Connection, Trouble> {
     if fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) {
         return Err(Trouble::Damage("the file is empty".to_owned()));
     }
-    make_private(path).map_err(|error| trouble(cannot_open(error)))?;
+    make_private(path).map_err(|error| trouble(cannot_open(&error)))?;
     let mut connection = connect(path).map_err(trouble)?;
     let found = version(&connection).map_err(trouble)?;
     let known = known_version();

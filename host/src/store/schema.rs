@@ -23,7 +23,7 @@ const MIGRATIONS: &[&str] = &[
 /// A new database of schema `version` that is filled before anybody uses it: without a journal, and
 /// with references to rows that may be lost.
 pub(super) fn create(path: &Path, version: i64) -> rusqlite::Result<Connection> {
-    make_private(path).map_err(cannot_open)?;
+    make_private(path).map_err(|error| cannot_open(&error))?;
     let mut connection = Connection::open(path)?;
     let pragmas = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; \
                    PRAGMA foreign_keys = OFF;";
@@ -51,7 +51,7 @@ pub(super) fn make_private(path: &Path) -> io::Result<()> {
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
-pub(super) fn cannot_open(error: io::Error) -> rusqlite::Error {
+pub(super) fn cannot_open(error: &io::Error) -> rusqlite::Error {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
     rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
 }
