@@ -2,20 +2,25 @@
 //!
 //! It has no timer of its own: [`crate::miners::tick`] says when.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use adit_plugin_api::{ErrorKind, Launch, Observation, PerformanceMetrics, Phase, Probe};
+use adit_plugin_api::{ErrorKind, Launch, Observation, PerformanceMetrics, Phase, Probe, Reply};
+use jiff::Timestamp;
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     drivers::{call::CallError, handle::Instance},
     keepers::log::{Cursor, Log, is_remark},
     miners::{
         Parts,
-        figures::{Figures, SharedFigures},
+        figures::{Collected, SharedFigures},
         probe::Reach,
         secrets::Secrets,
         tell::ToldPool,
@@ -23,13 +28,18 @@ use crate::{
     model::{
         figures,
         name::{DriverId, MinerName},
-        sightings::Sightings,
-        watchdog::look::Signs,
+        plan,
+        sightings::Moment,
     },
 };
 
 /// Output read at once, in bytes. A miner that prints more than this each time is read in part.
 const READ_BYTES: usize = 256 << 10;
+/// How long an API may fail to answer before the operator is told: many open it only when the program
+/// is ready.
+const SPEECHLESS: Duration = Duration::from_secs(30);
+/// Longest wait for a question under way before another one is put.
+const OTHERS: Duration = Duration::from_secs(3);
 
 /// Collects for one run.
 pub(crate) struct Collector {
@@ -50,21 +60,32 @@ pub(crate) struct Collector {
 /// What was collected so far.
 struct Seen {
     cursor: Cursor,
-    /// How to ask the program; asked of the driver once.
-    probes: Option<Vec<Probe>>,
-    sightings: Sightings,
-    api: Option<PerformanceMetrics>,
-    /// Times that the API answered with figures.
-    api_replies: u64,
-    /// Why the driver made nothing of the last output, if so.
-    output_failure: Option<String>,
-    /// Why the driver made nothing of the last replies, if so.
-    api_failure: Option<String>,
-    /// Why the device did not answer, if so.
-    silence: Option<String>,
+    /// Whether what is read next was printed before the host had the run.
+    is_replay: bool,
+    /// How to ask the program, and which driver said so: another version may ask otherwise.
+    probes: Option<(Timestamp, Vec<Probe>)>,
+    collected: Collected,
+    /// Since when the API gives no answer.
+    speechless: Option<Instant>,
     /// Whether the API was never asked.
     is_new: bool,
     pool: ToldPool,
+}
+
+/// How a run came into the host's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This host started it.
+    Started,
+    /// It ran before this host: what its output says first is old, and was told by others.
+    Adopted,
+}
+
+/// Lines of output, and whether they are old.
+#[derive(Default)]
+pub(crate) struct Lines {
+    pub(crate) lines: Vec<String>,
+    is_replay: bool,
 }
 
 /// The right to read a run's output, or to ask its API: at most one holds it.
@@ -93,7 +114,7 @@ impl Collector {
         (miner, driver): (MinerName, DriverId),
         launch: Arc<Launch>,
         reach: Reach,
-        cursor: Cursor,
+        (cursor, origin): (Cursor, Origin),
         figures: SharedFigures,
         secrets: Secrets,
     ) -> Self {
@@ -109,15 +130,12 @@ impl Collector {
             secrets,
             seen: Mutex::new(Seen {
                 cursor,
+                is_replay: origin == Origin::Adopted,
                 probes: None,
-                sightings: Sightings::default(),
-                api: None,
-                api_replies: 0,
-                output_failure: None,
-                api_failure: None,
-                silence: None,
+                collected: Collected::default(),
+                speechless: None,
                 is_new: true,
-                pool: ToldPool::default(),
+                pool: ToldPool::new(origin == Origin::Started),
             }),
             is_reading: AtomicBool::new(false),
             is_asking: AtomicBool::new(false),
@@ -143,28 +161,32 @@ impl Collector {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Looks at output and API at once, and not when it is time to.
+    pub(crate) async fn look_now(self: Arc<Self>) {
+        if let Some(turn) = self.turn_to_read() {
+            let read = tokio::task::spawn_blocking(move || (turn.read(), turn));
+            if let Ok((lines, turn)) = read.await {
+                turn.understand(lines).await;
+            }
+        }
+        self.ask_now().await;
+    }
+
+    /// Asks the API at once: something has just changed.
+    pub(crate) async fn ask_now(self: &Arc<Self>) {
+        let patience = Instant::now() + OTHERS;
+        while Instant::now() < patience {
+            if let Some(turn) = self.turn_to_ask() {
+                return turn.ask().await;
+            }
+            // The answer under way may be of the moment before.
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     fn show(&self, seen: &mut Seen) {
-        let mut metrics = seen.sightings.complete(seen.api.clone());
-        if seen.silence.is_some() {
-            // A device prints nothing: that it does not answer is all there is to know.
-            metrics.phase = Some(Phase::Degraded);
-        }
-        if seen.api_failure.is_some() && metrics.phase.is_none() {
-            // It runs, and nobody can say what it does; least of all that it starts.
-            metrics.phase = Some(Phase::Unknown);
-        }
-        let pool = seen.pool.news(&metrics);
-        let is_another_phase = self.figures.set(Figures {
-            metrics: Some(metrics),
-            driver_error: seen.api_failure.clone().or_else(|| seen.output_failure.clone()),
-            output_error: { seen.silence.clone() }
-                .or_else(|| seen.sightings.error().map(str::to_owned)),
-            signs: Signs {
-                has_api: seen.probes.as_ref().is_some_and(|probes| !probes.is_empty()),
-                api_replies: seen.api_replies,
-                ..seen.sightings.signs()
-            },
-        });
+        let (figures, is_another_phase) = self.figures.set(seen.collected.clone());
+        let pool = figures.metrics.as_ref().and_then(|metrics| seen.pool.news(metrics));
         if is_another_phase {
             self.parts.changed();
         }
@@ -175,28 +197,58 @@ impl Collector {
         }
     }
 
+    fn now(&self) -> Moment {
+        Moment { at: self.figures.now(), unix_s: Some(Timestamp::now().as_second()) }
+    }
+
     async fn figures_from_api(&self) -> Result<Option<PerformanceMetrics>, CallError> {
-        let instance = self.instance().await?;
+        let (instance, version) = self.instance().await?;
         let known = self.seen().probes.clone();
         let probes = match known {
-            Some(probes) => probes,
-            None => instance.probes(self.launch()).await?,
+            Some((of, probes)) if of == version => probes,
+            _ => instance.probes(self.launch()).await?,
         };
-        self.seen().probes = Some(probes.clone());
+        {
+            let mut seen = self.seen();
+            seen.collected.has_api = !probes.is_empty();
+            seen.probes = Some((version, probes.clone()));
+        }
         if probes.is_empty() {
             return Ok(None);
         }
         let replies = self.parts.prober.ask_all(&probes, &self.reach).await;
-        instance.stats(self.launch(), replies).await.map(Some)
+        let failure = self.failure(&replies);
+        let metrics = instance.stats(self.launch(), replies).await?;
+        match failure {
+            // A driver that makes nothing of no reply need not call it an error.
+            Some(failure) if metrics == PerformanceMetrics::default() => Err(CallError::Refused {
+                op: "stats",
+                kind: ErrorKind::Unavailable,
+                message: failure,
+            }),
+            _ => Ok(Some(metrics)),
+        }
+    }
+
+    /// Why no reply arrived, if none did.
+    fn failure(&self, replies: &[Reply]) -> Option<String> {
+        let mut failures = Vec::new();
+        for reply in replies {
+            let Some(error) = &reply.error else { continue };
+            tracing::debug!(miner = %self.miner, probe = reply.id, error, "a probe failed");
+            failures.push(format!("{}: {error}", reply.id));
+        }
+        (failures.len() == replies.len()).then(|| failures.join("; "))
     }
 
     fn launch(&self) -> Launch {
         Launch::clone(&self.launch)
     }
 
-    async fn instance(&self) -> Result<Instance, CallError> {
+    /// The driver's object, and which version of the driver it is of.
+    async fn instance(&self) -> Result<(Instance, Timestamp), CallError> {
         match self.parts.drivers.get(&self.driver) {
-            Some(driver) => driver.instance(Some(&self.miner)).await,
+            Some(driver) => Ok((driver.instance(Some(&self.miner)).await?, driver.loaded_at())),
             // A failure like any other of a driver: who cannot ask must not judge the miner.
             None => Err(CallError::Refused {
                 op: "create",
@@ -209,73 +261,96 @@ impl Collector {
 
 impl Turn {
     /// The next lines of the output; none when there is nothing new or it cannot be read. Blocking.
-    pub(crate) fn read(&self) -> Vec<String> {
+    pub(crate) fn read(&self) -> Lines {
         let collector = &self.collector;
         let cursor = collector.seen().cursor;
-        let Ok(read) = collector.log.read_from(cursor, READ_BYTES) else { return Vec::new() };
-        collector.seen().cursor = read.next;
-        read.lines
+        let Ok(read) = collector.log.read_from(cursor, READ_BYTES) else { return Lines::default() };
+        let mut seen = collector.seen();
+        seen.cursor = read.next;
+        let is_replay = std::mem::take(&mut seen.is_replay);
+        Lines { lines: read.lines, is_replay }
     }
 
     /// Has the driver make sense of `lines`. Returns whether they told a new phase.
-    pub(crate) async fn understand(self, lines: Vec<String>) -> bool {
+    pub(crate) async fn understand(self, Lines { lines, is_replay }: Lines) -> bool {
         let collector = &self.collector;
         let count = lines.iter().filter(|line| !is_remark(line)).count();
         let observations = match collector.instance().await {
-            Ok(instance) => instance.output(lines).await,
+            Ok((instance, _)) => instance.output(lines).await,
             Err(error) => Err(error),
         };
+        let mut now = collector.now();
+        now.unix_s.take_if(|_| is_replay);
         let mut seen = collector.seen();
-        let before: Option<Phase> = seen.sightings.phase();
-        seen.sightings.see_lines(count);
-        let told = seen.sightings.error().map(str::to_owned);
-        let mut complaint = None;
+        let sightings = &mut seen.collected.sightings;
+        let before: Option<Phase> = sightings.phase();
+        sightings.see_lines(count, now);
+        let told = sightings.error().map(str::to_owned);
+        let mut is_complaint = false;
         match observations {
             Ok(observations) => {
-                seen.output_failure = None;
-                let now = jiff::Timestamp::now().as_second();
                 for observation in observations {
                     let observation = collector.secrets.mask(observation);
-                    if let Observation::Error { message } | Observation::Warning { message } =
-                        &observation
-                    {
-                        complaint = Some(message.clone());
-                    }
-                    seen.sightings.see(observation, now);
+                    is_complaint |= matches!(
+                        observation,
+                        Observation::Error { .. } | Observation::Warning { .. }
+                    );
+                    sightings.see(observation, now);
                 }
+                seen.collected.output_failure = None;
             }
-            Err(error) => seen.output_failure = Some(error.to_string()),
+            Err(error) => seen.collected.output_failure = Some(error.to_string()),
         }
+        let error = seen.collected.sightings.error().map(str::to_owned);
+        let is_another_phase = seen.collected.sightings.phase() != before;
         collector.show(&mut seen);
-        // A pool that is tried again and again is told once.
-        if let Some(error) = complaint.filter(|it| told.as_ref() != Some(it)) {
+        drop(seen);
+        // A pool that is tried again and again is told once; what is over already, or was told by the
+        // host before, not at all.
+        if is_complaint
+            && !is_replay
+            && error != told
+            && let Some(error) = error
+        {
             let (name, driver) = (&collector.miner, &collector.driver);
             let data = json!({ "name": name, "minerType": driver, "error": error });
             collector.parts.events.publish("miner.error", data);
         }
-        seen.sightings.phase() != before
+        is_another_phase
     }
 
     /// Asks the program's API and has the driver make figures of the replies.
     pub(crate) async fn ask(self) {
         let collector = &self.collector;
-        let mut silence = None;
+        let mut no_answer = None;
         let (metrics, failure) = match collector.figures_from_api().await {
             Ok(metrics) => {
-                let sound = metrics.as_ref().map(figures::sound);
+                let now_s = Timestamp::now().as_second();
+                let sound = metrics.map(|metrics| figures::sound(&metrics, now_s));
                 (sound.map(|it| collector.secrets.mask_figures(it)), None)
             }
             Err(CallError::Refused { kind, message, .. }) if kind != ErrorKind::Failed => {
                 // The program does not answer yet, or not any more: what it said before is no news.
                 tracing::debug!(miner = %collector.miner, message, "no figures from the API");
-                silence = collector.reach.is_device().then_some(message);
+                no_answer = Some(plan::mask(&message, &collector.secrets.get()));
                 (None, None)
             }
             Err(error) => (None, Some(error.to_string())),
         };
+        let now = collector.now();
         let mut seen = collector.seen();
-        seen.api_replies += u64::from(metrics.is_some());
-        (seen.api, seen.api_failure, seen.silence) = (metrics, failure, silence);
+        match metrics {
+            Some(metrics) => seen.collected.sightings.see_reply(metrics, now),
+            None => seen.collected.sightings.see_no_reply(now.at),
+        }
+        seen.collected.api_failure = failure;
+        let since = no_answer.is_some().then(|| seen.speechless.unwrap_or_else(Instant::now));
+        seen.speechless = since;
+        let is_long = since.is_some_and(|since| since.elapsed() >= SPEECHLESS);
+        let api_silence = no_answer.clone().filter(|_| is_long);
+        seen.collected.api_silence =
+            api_silence.map(|why| format!("its API does not answer: {why}"));
+        seen.collected.silence = no_answer.filter(|_| collector.reach.is_device());
         seen.is_new = false;
         collector.show(&mut seen);
     }

@@ -7,59 +7,136 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adit_plugin_api::PerformanceMetrics;
+use adit_plugin_api::{PerformanceMetrics, Phase};
 
 use crate::model::{
+    figures,
     name::{DriverId, MinerName},
     published,
+    sightings::Sightings,
     watchdog::look::Signs,
 };
 
 /// How long published figures count. A driver that has more to tell publishes again before.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// What is known of a run. Written by its collector, read by whoever shows the miner.
+/// What is known of a run at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
-    /// The last figures; absent until there are any.
+    /// The figures that still count; absent until there were any.
     pub(crate) metrics: Option<PerformanceMetrics>,
+    /// Whether nothing was heard of the run lately: none of the figures is of this moment.
+    pub(crate) is_unheard: bool,
     /// Why the driver could not be asked, if so.
     pub(crate) driver_error: Option<String>,
-    /// The last error in the output.
+    /// The last error in the output, or why the run cannot be asked.
     pub(crate) output_error: Option<String>,
     /// Signs of life so far.
     pub(crate) signs: Signs,
 }
 
-#[derive(Default)]
+/// What the collector of a run knows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Collected {
+    pub(crate) sightings: Sightings,
+    /// Whether the run has an API that is asked.
+    pub(crate) has_api: bool,
+    /// Why the driver made nothing of the last output, if so.
+    pub(crate) output_failure: Option<String>,
+    /// Why the driver made nothing of the last replies, if so.
+    pub(crate) api_failure: Option<String>,
+    /// Why the device did not answer, if so.
+    pub(crate) silence: Option<String>,
+    /// Why the program's API has not answered for some time, if so.
+    pub(crate) api_silence: Option<String>,
+}
+
+impl Collected {
+    /// What counts at `now`, with replies that are at most `lifetime` old.
+    fn figures(&self, now: Duration, lifetime: Duration) -> Figures {
+        let mut metrics = self.sightings.metrics(now, lifetime);
+        if self.silence.is_some() {
+            // A device prints nothing: that it does not answer is all there is to know.
+            metrics.phase = Some(Phase::Degraded);
+        }
+        if self.api_failure.is_some() && metrics.phase.is_none() {
+            // It runs, and nobody can say what it does; least of all that it starts.
+            metrics.phase = Some(Phase::Unknown);
+        }
+        let output_error = { self.silence.clone() }
+            .or_else(|| self.sightings.error().map(str::to_owned))
+            .or_else(|| self.api_silence.clone());
+        Figures {
+            metrics: Some(metrics),
+            is_unheard: self.sightings.is_unheard(now, lifetime),
+            driver_error: self.api_failure.clone().or_else(|| self.output_failure.clone()),
+            output_error,
+            signs: Signs { has_api: self.has_api, ..self.sightings.signs() },
+        }
+    }
+}
+
 struct Parts {
-    collected: Figures,
+    began: Instant,
+    /// How long a reply of the API counts.
+    lifetime: Duration,
+    /// Absent until the run was looked at.
+    collected: Option<Collected>,
     published: Option<(PerformanceMetrics, Instant)>,
 }
 
-/// Figures shared between those who write and those who read them. The lock is held for a copy
-/// only.
-#[derive(Clone, Default)]
-pub(crate) struct SharedFigures(Arc<Mutex<Parts>>);
-
-impl SharedFigures {
-    pub(crate) fn get(&self) -> Figures {
-        let parts = lock(&self.0);
-        let mut figures = parts.collected.clone();
-        if let Some((more, at)) = &parts.published
+impl Parts {
+    fn figures(&self, lifetime: Duration) -> Figures {
+        let now = self.began.elapsed();
+        let collected = self.collected.as_ref();
+        let mut figures = collected.map(|it| it.figures(now, lifetime)).unwrap_or_default();
+        if let Some((more, at)) = &self.published
             && at.elapsed() < FRESH
         {
             figures.metrics = Some(published::complete(figures.metrics, more));
         }
+        figures.metrics.iter_mut().for_each(figures::settle);
         figures
     }
+}
 
-    /// Returns whether the phase is another one now.
-    pub(crate) fn set(&self, collected: Figures) -> bool {
+/// Figures shared between those who write and those who read them. What counts is found out when it
+/// is read: a value gets old although nobody writes. The lock is held for that only.
+#[derive(Clone)]
+pub(crate) struct SharedFigures(Arc<Mutex<Parts>>);
+
+impl SharedFigures {
+    fn new(lifetime: Duration) -> Self {
+        let (began, collected, published) = (Instant::now(), None, None);
+        Self(Arc::new(Mutex::new(Parts { began, lifetime, collected, published })))
+    }
+
+    /// The time since they began, by which ages are told.
+    pub(crate) fn now(&self) -> Duration {
+        lock(&self.0).began.elapsed()
+    }
+
+    /// What is known now.
+    pub(crate) fn get(&self) -> Figures {
+        let parts = lock(&self.0);
+        parts.figures(parts.lifetime)
+    }
+
+    /// The same, of replies that are at most `limit` old.
+    pub(crate) fn get_within(&self, limit: Duration) -> Figures {
+        let parts = lock(&self.0);
+        parts.figures(limit.min(parts.lifetime))
+    }
+
+    /// Takes what was collected. Returns what is known now, and whether the phase is another one.
+    pub(crate) fn set(&self, collected: Collected) -> (Figures, bool) {
         let phase = |figures: &Figures| figures.metrics.as_ref().and_then(|it| it.phase);
         let mut parts = lock(&self.0);
-        let before = std::mem::replace(&mut parts.collected, collected);
-        phase(&before) != phase(&parts.collected)
+        let before = parts.figures(parts.lifetime);
+        parts.collected = Some(collected);
+        let after = parts.figures(parts.lifetime);
+        let is_another_phase = phase(&before) != phase(&after);
+        (after, is_another_phase)
     }
 
     fn publish(&self, metrics: PerformanceMetrics) {
@@ -75,9 +152,15 @@ type Runs = HashMap<MinerName, (DriverId, Weak<Mutex<Parts>>)>;
 pub(crate) struct AllFigures(Arc<Mutex<Runs>>);
 
 impl AllFigures {
-    /// New figures for the run of `miner` that begins; those of the last run end.
-    pub(crate) fn begin(&self, miner: &MinerName, driver: &DriverId) -> SharedFigures {
-        let figures = SharedFigures::default();
+    /// New figures for the run of `miner` that begins; those of the last run end. `lifetime` is how
+    /// long a reply of its API counts.
+    pub(crate) fn begin(
+        &self,
+        miner: &MinerName,
+        driver: &DriverId,
+        lifetime: Duration,
+    ) -> SharedFigures {
+        let figures = SharedFigures::new(lifetime);
         let mut all = lock(&self.0);
         // Those of miners that are no more.
         all.retain(|_, (_, figures)| figures.strong_count() > 0);
@@ -112,12 +195,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use adit_plugin_api::Phase;
-
     use super::*;
+    use crate::model::sightings::Moment;
 
     fn metrics(shares: u64) -> PerformanceMetrics {
         PerformanceMetrics { shares: Some(shares), ..PerformanceMetrics::default() }
+    }
+
+    /// A run of `shares` shares in `phase`.
+    fn collected(shares: u64, phase: Option<Phase>) -> Collected {
+        let mut collected = Collected::default();
+        let now = Moment { at: Duration::ZERO, unix_s: Some(1_000) };
+        collected.sightings.see_reply(PerformanceMetrics { phase, ..metrics(shares) }, now);
+        collected
     }
 
     #[test]
@@ -125,13 +215,14 @@ mod tests {
         let (all, miner) = (AllFigures::default(), MinerName::new("rig-1").unwrap());
         let (sim, other) = (DriverId::new("sim").unwrap(), DriverId::new("other").unwrap());
         assert!(!all.publish(&miner, &sim, &metrics(1)), "nothing runs");
-        let figures = all.begin(&miner, &sim);
+        let figures = all.begin(&miner, &sim, FRESH);
         assert!(!all.publish(&miner, &other, &metrics(1)), "another driver's miner");
         assert!(all.publish(&miner, &sim, &metrics(7)));
         assert_eq!(figures.get().metrics, Some(metrics(7)));
-        assert!(!figures.set(Figures { metrics: Some(metrics(8)), ..Figures::default() }));
-        assert_eq!(figures.get().metrics, Some(metrics(8)), "what is collected stands");
-        let next = all.begin(&miner, &sim);
+        figures.set(collected(8, None));
+        let shares = figures.get().metrics.unwrap().shares;
+        assert_eq!(shares, Some(8), "what is collected stands");
+        let next = all.begin(&miner, &sim, FRESH);
         assert_eq!(next.get().metrics, None, "they were of the last run");
         drop(next);
         assert!(!all.publish(&miner, &sim, &metrics(9)), "the run is over");
@@ -139,19 +230,29 @@ mod tests {
 
     #[test]
     fn another_phase_is_told() {
-        let figures = SharedFigures::default();
-        let of = |phase| {
-            let metrics = Some(PerformanceMetrics { phase, ..metrics(1) });
-            figures.set(Figures { metrics, ..Figures::default() })
-        };
+        let figures = SharedFigures::new(FRESH);
+        let of = |phase| figures.set(collected(1, phase)).1;
         let phases = [None, Some(Phase::Mining), Some(Phase::Mining), Some(Phase::Paused)];
         assert_eq!(phases.map(of), [false, true, false, true]);
     }
 
     #[test]
     fn old_figures_are_no_figures() {
-        let figures = SharedFigures::default();
+        let figures = SharedFigures::new(FRESH);
         lock(&figures.0).published = Some((metrics(7), Instant::now() - FRESH));
         assert_eq!(figures.get().metrics, None);
+    }
+
+    #[test]
+    fn a_reply_counts_less_long_for_a_sample_than_for_a_view() {
+        let figures = SharedFigures::new(FRESH);
+        figures.set(collected(1, Some(Phase::Mining)));
+        lock(&figures.0).began -= Duration::from_secs(30);
+        let phase = |it: Figures| it.metrics.unwrap().phase;
+        assert_eq!(phase(figures.get()), Some(Phase::Mining));
+        let sampled = figures.get_within(Duration::from_secs(10));
+        assert!(sampled.is_unheard);
+        assert_eq!(phase(sampled), None);
+        assert!(!figures.get().is_unheard);
     }
 }

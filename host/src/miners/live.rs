@@ -1,11 +1,20 @@
 //! What a supervisor tells of its miner, and how that is shown.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use adit_plugin_api::{Launch, Phase};
 
 use crate::{
-    miners::{figures::SharedFigures, hold::Hold, record::Record, secrets::Secrets},
+    miners::{
+        collector::{Collector, Origin},
+        figures::{Figures, SharedFigures},
+        hold::Hold,
+        record::Record,
+        secrets::Secrets,
+    },
     model::{
         miner::{Desired, MinerView, RunView},
         plan::PlanView,
@@ -25,6 +34,9 @@ pub(crate) struct Live {
     /// What must not be shown of its output.
     pub(crate) secrets: Secrets,
     pub(crate) figures: SharedFigures,
+    pub(crate) origin: Origin,
+    /// What reads its output and asks its API; none without a record of its launch.
+    pub(crate) collector: Weak<Collector>,
 }
 
 impl Live {
@@ -33,9 +45,10 @@ impl Live {
         record: Option<Record>,
         figures: SharedFigures,
         secrets: Secrets,
+        origin: Origin,
     ) -> Self {
         let (launch, plan) = record.map(|it| (Arc::new(it.launch), Arc::new(it.plan))).unzip();
-        Self { hold, launch, plan, secrets, figures }
+        Self { hold, launch, plan, secrets, figures, origin, collector: Weak::new() }
     }
 
     fn view(&self) -> RunView {
@@ -103,7 +116,7 @@ impl Status {
     pub(crate) fn view(&self, row: &MinerRow, driver_missing: Option<String>) -> MinerView {
         let figures = self.live.as_ref().map(|(live, _)| live.figures.get()).unwrap_or_default();
         let driver_error = driver_missing.or_else(|| figures.driver_error.clone());
-        let phase = self.phase(figures.metrics.as_ref().and_then(|metrics| metrics.phase));
+        let phase = self.phase(&figures);
         let waiting = self.waiting.as_ref();
         let reason = (self.trouble.clone().or_else(|| self.warning()))
             .or_else(|| waiting.map(|waiting| waiting.reason.clone()))
@@ -140,17 +153,26 @@ impl Status {
         ))
     }
 
-    /// The miner `row` at one moment.
-    pub(crate) fn sample(&self, row: &MinerRow, at_ms: i64) -> Sample {
-        let metrics = self.live.as_ref().and_then(|(live, _)| live.figures.get().metrics);
-        let phase = self.phase(metrics.as_ref().and_then(|metrics| metrics.phase));
+    /// The miner `row` at one moment. Figures of a run that nothing is heard of are no sample: what
+    /// was measured before is not measured again. Replies are at most `lifetime` old.
+    pub(crate) fn sample(&self, row: &MinerRow, at_ms: i64, lifetime: Duration) -> Sample {
+        let live = self.live.as_ref().map(|(live, _)| live);
+        let figures = live.map(|live| live.figures.get()).unwrap_or_default();
+        let sampled = live.map(|live| live.figures.get_within(lifetime)).unwrap_or_default();
+        let metrics = sampled.metrics.filter(|_| !sampled.is_unheard);
+        let phase = self.phase(&figures);
         Sample { name: row.name.clone(), driver: row.driver.clone(), phase, metrics, at_ms }
     }
 
-    fn phase(&self, reported: Option<Phase>) -> Phase {
+    fn phase(&self, figures: &Figures) -> Phase {
+        let reported = figures.metrics.as_ref().and_then(|metrics| metrics.phase);
         match (&self.live, &self.waiting) {
             (Some((_, true)), _) => Phase::Stopping,
-            (Some((_, false)), _) => reported.unwrap_or(Phase::Starting),
+            // A run that was adopted is no start, even before anybody looked at it.
+            (Some((live, false)), _) => reported.unwrap_or(match (live.origin, &figures.metrics) {
+                (Origin::Adopted, None) => Phase::Unknown,
+                _ => Phase::Starting,
+            }),
             (None, _) if self.unreachable && self.desired == Desired::Stopped => Phase::Stopping,
             (None, _) if self.unreachable => Phase::Degraded,
             (None, Some(waiting)) => waiting.phase,

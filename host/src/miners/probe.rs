@@ -21,7 +21,7 @@ use tokio::{
 /// Largest reply that is read, in bytes.
 const REPLY_BYTES: usize = 1 << 20;
 /// Longest time limit a driver may give a probe.
-const LONGEST: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST: Duration = Duration::from_secs(10);
 
 /// Longest wait for a command: an operator's patience.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -217,7 +217,7 @@ mod tests {
         let bad = PerformanceMetrics { hashrate: Some(-1.0), ..PerformanceMetrics::default() };
         let object = host.of_object(&sim, Some(&rig));
         assert!(object.publish(&good).unwrap_err().message.contains("nothing runs for rig-1"));
-        let figures = host.figures.begin(&rig, &sim);
+        let figures = host.figures.begin(&rig, &sim, std::time::Duration::from_secs(60));
         assert!(object.publish(&bad).unwrap_err().message.contains("not negative"));
         object.publish(&good).unwrap();
         assert_eq!(figures.get().metrics, Some(good.clone()));

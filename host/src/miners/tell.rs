@@ -6,20 +6,28 @@ use serde_json::{Value, json};
 use crate::{miners::events::Events, model::sample::Sample};
 
 /// The pool that a run is connected to, as was told last.
-#[derive(Default)]
-pub(crate) struct ToldPool(Option<String>);
+pub(crate) struct ToldPool {
+    told: Option<String>,
+    /// Whether the first pool is news: not of a run whose connection another host told of.
+    is_first_news: bool,
+}
 
 impl ToldPool {
+    pub(crate) fn new(is_first_news: bool) -> Self {
+        Self { told: None, is_first_news }
+    }
+
     /// The pool in `metrics` when it is a new one. A miner that loses its pool and finds it again
     /// is told of again; one that does not say whether it is connected is not told of.
     pub(crate) fn news(&mut self, metrics: &PerformanceMetrics) -> Option<String> {
         let pool = metrics.pool.as_ref()?;
         let connected = pool.connected?.then(|| pool.url.clone());
-        if connected == self.0 {
+        let is_news = std::mem::replace(&mut self.is_first_news, true);
+        if connected == self.told {
             return None;
         }
-        self.0 = connected;
-        self.0.clone()
+        self.told = connected;
+        self.told.clone().filter(|_| is_news)
     }
 }
 
@@ -71,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_pool_is_told_once_each_time_it_is_reached() {
-        let mut told = ToldPool::default();
+        let mut told = ToldPool::new(true);
         for (metrics, news) in [
             (PerformanceMetrics::default(), None),
             (pool("a:1", None), None),
@@ -85,6 +93,17 @@ mod tests {
         ] {
             assert_eq!(told.news(&metrics).as_deref(), news, "{metrics:?}");
         }
+    }
+
+    #[test]
+    fn the_pool_that_a_run_had_before_is_no_news() {
+        let mut told = ToldPool::new(false);
+        assert_eq!(told.news(&PerformanceMetrics::default()), None);
+        assert_eq!(told.news(&pool("a:1", Some(true))), None);
+        assert_eq!(told.news(&pool("b:1", Some(true))).as_deref(), Some("b:1"));
+        let mut told = ToldPool::new(false);
+        assert_eq!(told.news(&pool("a:1", Some(false))), None);
+        assert_eq!(told.news(&pool("a:1", Some(true))).as_deref(), Some("a:1"));
     }
 
     #[test]

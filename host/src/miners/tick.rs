@@ -60,9 +60,9 @@ impl Ticker {
     }
 
     /// Looks at the run of `collector` from now on; for the first time soon.
-    pub(crate) fn watch(&self, collector: Collector) -> Watched {
+    pub(crate) fn watch(&self, collector: Arc<Collector>) -> Watched {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        self.collectors().insert(number, Arc::new(collector));
+        self.collectors().insert(number, collector);
         Watched { ticker: self.clone(), number }
     }
 
@@ -92,9 +92,10 @@ impl Ticker {
                 read.collect::<Vec<_>>()
             });
             for (lines, turn, collector) in read.await.unwrap_or_default() {
-                if !lines.is_empty() || collector.is_new() {
+                let is_empty = lines.lines.is_empty();
+                if !is_empty || collector.is_new() {
                     work.spawn(async move {
-                        let has_changed = !lines.is_empty() && turn.understand(lines).await;
+                        let has_changed = !is_empty && turn.understand(lines).await;
                         // What changed is looked at now and not at the next tick.
                         if (has_changed || collector.is_new())
                             && let Some(turn) = collector.turn_to_ask()
@@ -136,16 +137,19 @@ impl Miners {
             let tick = grid.reached(next, now_ms());
             asking.ask(&ticker.collectors());
             asking.wait().await;
-            let batch = Batch { tick, grid, samples: self.samples(grid.at_ms(tick)) };
+            let batch = Batch { tick, grid, samples: self.samples(grid, tick) };
             tell::stats(self.events(), &batch.samples);
             // Nobody may be listening.
             drop(ticker.0.batches.send(Arc::new(batch)));
         }
     }
 
-    fn samples(&self, at_ms: i64) -> Vec<Sample> {
+    fn samples(&self, grid: Grid, tick: i64) -> Vec<Sample> {
         let members: Vec<Member> = self.members().values().cloned().collect();
-        let sample = |member: &Member| member.status.borrow().sample(&member.row, at_ms);
+        // A reply that an earlier tick had is not sampled again.
+        let lifetime = Duration::from_millis(u64::from(grid.step_ms())).max(GRACE);
+        let at_ms = grid.at_ms(tick);
+        let sample = |member: &Member| member.status.borrow().sample(&member.row, at_ms, lifetime);
         members.iter().map(sample).collect()
     }
 }

@@ -18,6 +18,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use adit_plugin_api::{PerformanceMetrics, Reply, Value};
@@ -35,7 +36,7 @@ use crate::{
         search::cause,
     },
     files,
-    model::sightings::Sightings,
+    model::sightings::{Moment, Sightings},
 };
 
 /// Largest file of a case, in bytes.
@@ -43,7 +44,7 @@ const LARGEST: u64 = 4 << 20;
 /// Numbers that differ by less than this share are the same.
 const TOLERANCE: f64 = 1e-6;
 /// When recorded output was read, for the time of the last share: any moment will do.
-const NOW_S: i64 = 1_790_000_000;
+const NOW: Moment = Moment { at: Duration::ZERO, unix_s: Some(1_790_000_000) };
 
 /// A golden case, ready to be asked.
 #[derive(Clone, Debug)]
@@ -176,14 +177,13 @@ impl Suite {
         if !case.lines.is_empty() {
             let seen = self.asked(instance.output(case.lines.clone()).await).given()?;
             for observation in seen {
-                sightings.see(observation, NOW_S);
+                sightings.see(observation, NOW);
             }
         }
-        let mut api = None;
         if !case.replies.is_empty() {
             let stats = instance.stats(self.launch.clone(), case.replies.clone()).await;
             match self.asked(stats) {
-                Asked::Given(metrics) => api = Some(metrics),
+                Asked::Given(metrics) => sightings.see_reply(metrics, NOW),
                 Asked::Refused(_, message) if case.lines.is_empty() => {
                     if !case.expect.is_null() {
                         let note = format!("{}: stats refuses: {message}", case.name);
@@ -195,7 +195,7 @@ impl Suite {
                 Asked::Broken => return None,
             }
         }
-        Some(Some(sightings.complete(api)))
+        Some(Some(sightings.metrics(NOW.at, Duration::ZERO)))
     }
 
     /// A golden case to ask again and again.

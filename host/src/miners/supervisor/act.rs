@@ -10,11 +10,12 @@ use crate::{
     keepers::{self, log::Cursor, look::Observed},
     miners::{
         Error,
-        collector::Collector,
+        collector::{Collector, Origin},
         device::{DeviceRun, Found},
         hold::Hold,
         launch,
         live::Live,
+        probe,
         profiles::apply::Applied,
         record::Record,
         secrets::Secrets,
@@ -159,7 +160,7 @@ impl Supervisor {
         // What earlier runs printed is not this one's.
         let start = pid.map(|pid| self.parts.keepers.log(&self.row.name).start_of_run(begin, pid));
         let begin = start.and_then(Result::ok).unwrap_or(begin);
-        self.connect(hold, record, begin).await;
+        self.connect(hold, record, (begin, Origin::Adopted)).await;
     }
 
     /// The history has an adopted run already, unless the database was lost.
@@ -175,21 +176,27 @@ impl Supervisor {
         }
     }
 
-    /// `begin`: where the output that is to be read begins.
-    async fn connect(&mut self, hold: Hold, record: Option<Record>, begin: Cursor) {
+    /// `begin`: where the output that is to be read begins, and how the run came here.
+    async fn connect(&mut self, hold: Hold, record: Option<Record>, begin: (Cursor, Origin)) {
+        let lifetime = self.parts.options.stats_interval + probe::LONGEST;
+        let figures = self.parts.figures.begin(&self.row.name, &self.row.driver, lifetime);
         let limit = self.parts.keepers.stop_limit(&self.row.name).await;
-        let figures = self.parts.figures.begin(&self.row.name, &self.row.driver);
         let (stopping, reach) = (hold.is_stopping(), hold.reach());
         let waiter = hold.clone();
         let ended = tokio::spawn(async move { waiter.wait().await });
         let planned = record.as_ref().map_or(&[][..], |record| record.secrets.as_slice());
         let secrets = Secrets::of(&self.parts.folder(&self.row.name), planned);
         self.parts.drivers.known_secrets().add(secrets.get().iter().cloned());
-        let live = Live::new(hold, record, figures.clone(), secrets.clone());
+        let mut live = Live::new(hold, record, figures.clone(), secrets.clone(), begin.1);
         let watched = live.launch.clone().map(|launch| {
             let (parts, row) = (Arc::clone(&self.parts), &self.row);
             let who = (row.name.clone(), row.driver.clone());
             let collector = Collector::new(parts, who, launch, reach, begin, figures, secrets);
+            let collector = Arc::new(collector);
+            live.collector = Arc::downgrade(&collector);
+            if begin.1 == Origin::Adopted {
+                tokio::spawn(Arc::clone(&collector).look_now());
+            }
             self.parts.ticker.watch(collector)
         });
         self.waiting = None;
@@ -266,7 +273,7 @@ impl Supervisor {
         self.tell("miner.started", hold.told());
         let record = Record::new(&self.row, &planned);
         self.remember(&hold).await;
-        self.connect(hold, Some(record), begin).await;
+        self.connect(hold, Some(record), (begin, Origin::Started)).await;
         Ok(())
     }
 
