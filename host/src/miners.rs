@@ -377,7 +377,11 @@ impl Miners {
         let missing = self.0.parts.drivers.get(driver).is_none();
         let missing = missing.then(|| format!("the driver {driver} is not loaded"));
         let view = member.status.borrow().view(&member.row, missing);
-        MinerView { watchdog: self.0.parts.watchdog.health(&member.row.name), ..view }
+        let watchdog = self.0.parts.watchdog.health(&member.row.name);
+        // What the miner says of itself comes first.
+        let finding = watchdog.as_ref().and_then(|it| it.finding.as_ref()).filter(|_| view.running);
+        let reason = view.reason.or_else(|| finding.map(ToString::to_string));
+        MinerView { watchdog, reason, ..view }
     }
 
     fn reserved(&self) -> MutexGuard<'_, BTreeSet<MinerName>> {

@@ -1,6 +1,7 @@
 //! The watchdog over real runs: the sick are helped, with evidence, and the healthy never touched.
 
 mod healthy;
+mod income;
 mod sick;
 
 use serde_json::{Value, json};

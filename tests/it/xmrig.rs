@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod faults;
+mod income;
 mod install;
 mod path;
 mod pools;

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::{
     drivers::handle::Instance,
-    miners::{Error, Miners, live::Live},
+    miners::{Error, Miners, live::Live, watchdog::SET_POOLS},
     model::command::{Effect, Verdict},
 };
 
@@ -40,6 +40,17 @@ impl Miners {
     /// [`Error::NoMiner`], [`Error::NotRunning`], when the driver does not know the command, or
     /// when the program does not do it.
     pub async fn command(&self, name: &str, command: Command) -> Result<Outcome, Error> {
+        let changes_pools = command.name == SET_POOLS;
+        let outcome = self.run_command(name, command).await;
+        if changes_pools && outcome.is_ok() {
+            // The operator's choice is not the watchdog's to take back.
+            self.0.parts.watchdog.begin_anew(&self.member(name)?.row.name);
+        }
+        outcome
+    }
+
+    /// The same for the watchdog, which is no operator.
+    pub(super) async fn run_command(&self, name: &str, command: Command) -> Result<Outcome, Error> {
         let (live, driver) = self.live(name)?;
         let name = self.member(name)?.row.name;
         let launch = live.launch.clone().ok_or_else(|| Error::UnknownLaunch(name.clone()))?;
@@ -66,7 +77,12 @@ impl Miners {
             Effect::Connected(_) => CONNECT,
         };
         let look = Look { miners: self, instance: &instance, launch: &launch, live: &live };
-        match look.until(&effect, begun, patience).await {
+        let verdict = look.until(&effect, begun, patience).await;
+        // Who is answered sees what the command changed.
+        if let Some(collector) = live.collector.upgrade() {
+            collector.ask_now().await;
+        }
+        match verdict {
             Verdict::Seen => Ok(Outcome::Verified),
             Verdict::Unknown => Ok(Outcome::Sent),
             Verdict::NotYet(instead) if matches!(effect, Effect::Connected(_)) => {

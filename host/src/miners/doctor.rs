@@ -19,6 +19,7 @@ use crate::{
         },
         miner::MinerView,
         name::MinerName,
+        watchdog::Cause,
     },
     releases::{blocking, hiveos},
 };
@@ -91,6 +92,7 @@ impl Miners {
         found.push(self.programs_found().await);
         for miner in self.list() {
             found.extend(self.keeper(&miner).await);
+            found.extend(trouble(&miner));
         }
         found.extend(self.large_directories().await);
         found.extend(self.database_found().await);
@@ -194,6 +196,26 @@ impl Miners {
             .with_command(command),
         })
     }
+}
+
+/// What is wrong with a miner that runs: what it complains of, and what the watchdog found.
+fn trouble(miner: &MinerView) -> Option<Finding> {
+    let reason = miner.reason.as_ref().filter(|_| miner.running)?;
+    let name = &miner.name;
+    let cause = miner.watchdog.as_ref().and_then(|it| it.finding.as_ref()).map(|it| it.cause);
+    let fix = match cause {
+        Some(Cause::NoPool) => "check the address of the pool and this machine's network",
+        Some(Cause::Rejected) => "check wallet, algorithm and overclocking, and what the pool says",
+        Some(Cause::NoShares) => {
+            "see at the pool whether shares arrive, and check wallet and difficulty; for solo mining \
+             set solo = true for the watchdog"
+        }
+        Some(Cause::NoApi) => "restart the miner, so that it gets another port for its API",
+        Some(Cause::Slow | Cause::DeadDevice) => "check the device's temperature, clocks and power",
+        _ => "do what the sentence says",
+    };
+    let fix = format!("{fix}; see adit miner logs {name} and adit incidents {name}");
+    Some(Finding::bad("miners", Verdict::Warning, format!("{name}: {reason}"), fix))
 }
 
 fn drivers(listed: &[Listed]) -> Vec<Finding> {

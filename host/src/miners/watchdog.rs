@@ -4,7 +4,10 @@
 //! remembered between two looks, and what the operator can ask and say.
 
 mod act;
+mod failback;
 mod ward;
+
+pub(super) use act::SET_POOLS;
 
 use std::{
     collections::BTreeMap,
@@ -66,6 +69,7 @@ pub(crate) struct Watchdog {
     wards: Mutex<BTreeMap<MinerName, Ward>>,
     actions: Mutex<Actions>,
     restarts: Mutex<Restarts>,
+    began: Instant,
 }
 
 impl Watchdog {
@@ -74,7 +78,8 @@ impl Watchdog {
         let known = store.watchdogs().await?;
         let wards = known.into_iter().map(|(name, row)| (name, Ward::new(row)));
         let wards = Mutex::new(wards.collect());
-        Ok(Self { settings, wards, actions: Mutex::default(), restarts: Mutex::default() })
+        let (actions, restarts) = (Mutex::default(), Mutex::default());
+        Ok(Self { settings, wards, actions, restarts, began: Instant::now() })
     }
 
     fn wards(&self) -> MutexGuard<'_, BTreeMap<MinerName, Ward>> {
@@ -108,7 +113,7 @@ impl Watchdog {
 
     /// How many places the miner's list of pools is turned on: the next pool comes first.
     pub(crate) fn pool_turn(&self, miner: &MinerName) -> usize {
-        self.wards().get(miner).map_or(0, |ward| ward.pool_turn)
+        self.wards().get(miner).map_or(0, |ward| ward.pool_turn() as usize)
     }
 
     /// The operator takes the miner in hand: what was done before does not count any more.
@@ -202,15 +207,20 @@ impl Miners {
         for subject in subjects {
             let limits = self.limits(&subject.member);
             let name = subject.sample.name.clone();
-            let next = {
+            let now = self.0.parts.watchdog.began.elapsed();
+            let (next, tries_first_pool) = {
                 let mut wards = self.0.parts.watchdog.wards();
                 let ward = wards.entry(name.clone()).or_default();
                 let driver = self.0.parts.drivers.get(&subject.member.row.driver);
                 let look = look(&subject, driver.is_some());
                 let run = subject.live.as_ref().map(|live| live.hold.id().clone());
-                ward.see(run, look, step, &limits)
+                (ward.see(run, look, step, &limits), ward.tries_first_pool(now, &limits))
             };
             let miners = self.clone();
+            if tries_first_pool {
+                let (miners, name) = (self.clone(), name.clone());
+                self.0.tasks.spawn(async move { miners.try_first_pool(name, limits).await });
+            }
             match (next, subject.live) {
                 (Next::Warn(finding), Some(live)) => {
                     self.0.tasks.spawn(async move { miners.warn(name, live, finding).await });
@@ -220,6 +230,21 @@ impl Miners {
                 }
                 _ => {}
             }
+        }
+        self.save_pool_turns().await;
+    }
+
+    /// Writes down which pool comes first for whom, where that is another one.
+    async fn save_pool_turns(&self) {
+        let watchdog = &self.0.parts.watchdog;
+        let turn =
+            |(name, ward): (&MinerName, &mut Ward)| Some((name.clone(), ward.turn_to_save()?));
+        let turns: Vec<_> = watchdog.wards().iter_mut().filter_map(turn).collect();
+        if turns.is_empty() {
+            return;
+        }
+        if let Err(error) = self.0.parts.store.put_pool_turns(turns).await {
+            tracing::error!(%error, "cannot write down which pool comes first");
         }
     }
 
@@ -339,7 +364,7 @@ fn look(subject: &Subject, has_driver: bool) -> Look {
         } else {
             Phase::Backoff
         },
-        metrics: subject.sample.metrics.clone().unwrap_or_default(),
+        metrics: figures.metrics.unwrap_or_default(),
         signs: Signs { cpu_ms: subject.cpu_ms, ..figures.signs },
         // Without a driver or a record of its launch nobody asks it anything.
         blind: !has_driver

@@ -7,11 +7,13 @@
 
 pub mod baseline;
 mod device;
+pub mod failback;
 pub mod history;
 pub mod incident;
 pub mod ladder;
 pub mod limits;
 pub mod look;
+mod shares;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -26,9 +28,6 @@ use crate::model::watchdog::{
     limits::Limits,
     signals::{Say, Signals},
 };
-
-/// Rejected shares in a row that are worth a warning.
-const REJECTED: u64 = 20;
 
 /// What is wrong.
 #[derive(
@@ -62,13 +61,15 @@ pub enum Cause {
     Slow,
     /// The pool takes none of its shares.
     Rejected,
+    /// It hashes, and no share of it was accepted for long.
+    NoShares,
     /// Its API is gone, the rest is well.
     NoApi,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoStart,
         Self::Frozen,
         Self::StuckPreparing,
@@ -77,6 +78,7 @@ impl Cause {
         Self::DeadDevice,
         Self::Slow,
         Self::Rejected,
+        Self::NoShares,
         Self::NoApi,
     ];
 
@@ -91,6 +93,7 @@ impl Cause {
             Self::DeadDevice => "dead-device",
             Self::Slow => "slow",
             Self::Rejected => "rejected",
+            Self::NoShares => "no-shares",
             Self::NoApi => "no-api",
         }
     }
@@ -173,7 +176,7 @@ pub fn verdict(history: &History, phase: Phase, now_ms: i64, limits: &Limits) ->
     let case = Case { history, phase, limits, says: Signals::read(history, phase, limits) };
     let found = [case.frozen(), case.pool(), case.hashing(), case.preparing(), case.device()]
         .into_iter()
-        .chain([case.slow(), case.rejected(), case.no_api()])
+        .chain([case.slow(), case.rejected(), case.no_shares(), case.no_api()])
         .flatten();
     // The first sickness, else the first warning.
     let found = found.collect::<Vec<_>>();
@@ -213,7 +216,10 @@ impl Case<'_> {
         let marks = &self.history.marks;
         let never = marks.line.is_none() && marks.api.is_none();
         let cause = if never { Cause::NoStart } else { Cause::Frozen };
-        let says = [&self.says.output, &self.says.api, &self.says.processor];
+        // An API that never answered is no witness of a program that printed: there may be none.
+        let has_word = never || marks.api.is_some();
+        let api = if has_word { &self.says.api } else { &Say::Nothing };
+        let says = [&self.says.output, api, &self.says.processor];
         if !self.says.output.is_dead() || self.says.shares.is_alive() || self.says.api.is_alive() {
             return None;
         }
@@ -303,16 +309,25 @@ impl Case<'_> {
         Some(Verdict::Warning(finding(Cause::Slow, None, &[&rate])))
     }
 
-    fn rejected(&self) -> Option<Verdict> {
-        let count = self.history.rejected_in_row;
-        let signal = Say::Dead(format!("the last {count} shares were rejected"));
-        (count >= REJECTED).then(|| Verdict::Warning(finding(Cause::Rejected, None, &[&signal])))
+    fn no_api(&self) -> Option<Verdict> {
+        if matches!(self.phase, Phase::Starting | Phase::Preparing) {
+            return None;
+        }
+        let never = self.never_answered();
+        let signal = if self.says.api.is_dead() { &self.says.api } else { &never };
+        signal.is_dead().then(|| Verdict::Warning(finding(Cause::NoApi, None, &[signal])))
     }
 
-    fn no_api(&self) -> Option<Verdict> {
-        let is_getting_ready = matches!(self.phase, Phase::Starting | Phase::Preparing);
-        (self.says.api.is_dead() && !is_getting_ready)
-            .then(|| Verdict::Warning(finding(Cause::NoApi, None, &[&self.says.api])))
+    /// An API may be opened only when the program is ready. One that hashes is. This is no sign of a
+    /// sick run: it may never have had an API.
+    fn never_answered(&self) -> Say {
+        let has_api = self.history.last().is_some_and(|it| it.signs.has_api);
+        let ready = self.history.since(Some(self.history.marks.expected));
+        if has_api && self.history.marks.api.is_none() && ready > self.limits.api {
+            let watched = self.history.watched().as_secs();
+            return Say::Dead(format!("its API has never answered in {watched} s"));
+        }
+        Say::Nothing
     }
 }
 

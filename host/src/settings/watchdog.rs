@@ -41,6 +41,11 @@ pub struct WatchdogSettings {
     pub healthy_s: Option<u32>,
     /// Until a miner that was stopped gets another try; 0: never.
     pub retry_s: Option<u32>,
+    /// With the first pool reachable, until a miner returns to it that was sent to another one; 0:
+    /// never.
+    pub return_s: Option<u32>,
+    /// Whether miners mine solo: missing shares are no reason to warn.
+    pub solo: bool,
     /// Incidents kept of one miner.
     pub incidents_per_miner: u32,
     /// Days that incidents are kept.
@@ -65,6 +70,8 @@ impl Default for WatchdogSettings {
             actions_per_hour: None,
             healthy_s: None,
             retry_s: None,
+            return_s: None,
+            solo: false,
             incidents_per_miner: 50,
             incident_days: 30,
         }
@@ -105,6 +112,8 @@ impl WatchdogSettings {
             actions_per_hour: self.actions_per_hour,
             healthy_s: self.healthy_s,
             retry_s: self.retry_s,
+            return_s: self.return_s,
+            solo: Some(self.solo),
         }
     }
 

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_peer_invite.sql"),
     include_str!("migrations/0011_audit_budgets.sql"),
     include_str!("migrations/0012_run_processes.sql"),
+    include_str!("migrations/0013_pool_turn.sql"),
 ];
 
 /// A new database of schema `version` that is filled before anybody uses it: without a journal, and

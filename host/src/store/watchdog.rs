@@ -23,6 +23,8 @@ pub struct WatchdogRow {
     pub options: Options,
     /// The operator works on it until then, in Unix milliseconds.
     pub maintenance_until_ms: Option<i64>,
+    /// How many places its list of pools is turned on.
+    pub pool_turn: u32,
     /// What is usual for it.
     pub baselines: Vec<(Key, Baseline)>,
 }
@@ -35,31 +37,40 @@ impl Store {
     pub async fn watchdogs(&self) -> Result<BTreeMap<MinerName, WatchdogRow>, Error> {
         self.call(|connection| {
             let mut all: BTreeMap<MinerName, WatchdogRow> = BTreeMap::new();
-            let mut statement = connection
-                .prepare_cached("SELECT miner, options, maintenance_until_ms FROM watchdog")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT miner, options, maintenance_until_ms, pool_turn FROM watchdog",
+            )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let read = || -> rusqlite::Result<_> {
                     let name = parsed(row, 0, |text| MinerName::new(text))?;
-                    Ok((name, parsed(row, 1, |text| serde_json::from_str(text))?, row.get(2)?))
+                    let options = parsed(row, 1, |text| serde_json::from_str(text))?;
+                    Ok((name, options, row.get(2)?, row.get(3)?))
                 };
                 match read() {
-                    Ok((name, options, until)) => {
+                    Ok((name, options, until, turn)) => {
                         let row = all.entry(name).or_default();
                         (row.options, row.maintenance_until_ms) = (options, until);
+                        row.pool_turn = turn;
                     }
                     Err(error) => tracing::error!(%error, "cannot read a watchdog's options"),
                 }
             }
             let mut statement = connection.prepare_cached(
-                "SELECT miner, algorithm, device, hashrate, power, samples FROM baseline",
+                "SELECT miner, algorithm, device, hashrate, power, samples, share_gap_s,
+                    share_difficulty FROM baseline",
             )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let Ok(name) = parsed(row, 0, |text| MinerName::new(text)) else { continue };
                 let key = Key { algorithm: row.get(1)?, device: row.get(2)? };
-                let baseline =
-                    Baseline { hashrate: row.get(3)?, power: row.get(4)?, samples: row.get(5)? };
+                let baseline = Baseline {
+                    hashrate: row.get(3)?,
+                    power: row.get(4)?,
+                    samples: row.get(5)?,
+                    share_gap_s: row.get(6)?,
+                    share_difficulty: row.get(7)?,
+                };
                 all.entry(name).or_default().baselines.push((key, baseline));
             }
             Ok(all)
@@ -103,6 +114,26 @@ impl Store {
         .await
     }
 
+    /// Writes how many places the pools of these miners are turned on.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn put_pool_turns(&self, turns: Vec<(MinerName, u32)>) -> Result<(), Error> {
+        self.call(move |connection| {
+            let transaction = connection.transaction()?;
+            for (miner, turn) in turns {
+                transaction.execute(
+                    "INSERT INTO watchdog (miner, options, pool_turn) VALUES (?1, '{}', ?2)
+                     ON CONFLICT (miner) DO UPDATE SET pool_turn = excluded.pool_turn",
+                    params![miner.as_str(), turn],
+                )?;
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Writes what is usual for these miners, in one transaction.
     ///
     /// # Errors
@@ -118,8 +149,9 @@ impl Store {
                     transaction
                         .prepare_cached(
                             "INSERT OR REPLACE INTO baseline
-                                (miner, algorithm, device, hashrate, power, samples)
-                             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                                (miner, algorithm, device, hashrate, power, samples, share_gap_s,
+                                 share_difficulty)
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                         )?
                         .execute(params![
                             miner.as_str(),
@@ -127,7 +159,9 @@ impl Store {
                             key.device,
                             baseline.hashrate,
                             baseline.power,
-                            baseline.samples
+                            baseline.samples,
+                            baseline.share_gap_s,
+                            baseline.share_difficulty
                         ])?;
                 }
             }
@@ -214,17 +248,28 @@ mod tests {
         store.add_miner(miner, options.clone()).await.unwrap();
         store.set_maintenance(&name("a"), Some(7)).await.unwrap();
         let key = |device: &str| Key { algorithm: "rx/0".to_owned(), device: device.to_owned() };
-        let baseline = Baseline { hashrate: 12.5, power: Some(80.0), samples: 100 };
+        let baseline = Baseline {
+            hashrate: 12.5,
+            power: Some(80.0),
+            samples: 100,
+            share_gap_s: Some(0.5),
+            share_difficulty: Some(1e6),
+        };
+        store.put_pool_turns(vec![(name("a"), 2), (name("c"), 1)]).await.unwrap();
         let learned = vec![(key(""), baseline), (key("cpu:0"), baseline)];
         store.put_baselines(vec![(name("a"), learned.clone())]).await.unwrap();
         store.put_baselines(vec![(name("b"), learned.clone())]).await.unwrap();
         let all = store.watchdogs().await.unwrap();
-        let row = WatchdogRow { options, maintenance_until_ms: Some(7), baselines: learned };
+        let until = Some(7);
+        let row =
+            WatchdogRow { options, maintenance_until_ms: until, pool_turn: 2, baselines: learned };
         assert_eq!(all[&name("a")], row);
+        let turned = WatchdogRow { pool_turn: 1, ..WatchdogRow::default() };
+        assert_eq!(all[&name("c")], turned);
         assert_eq!(all[&name("b")].baselines.len(), 2);
         store.remove_watchdog(&name("a")).await.unwrap();
         let left = store.watchdogs().await.unwrap();
-        assert_eq!(left.keys().collect::<Vec<_>>(), [&name("b")]);
+        assert_eq!(left.keys().collect::<Vec<_>>(), [&name("b"), &name("c")]);
     }
 
     #[tokio::test]

@@ -50,6 +50,8 @@ pub struct Faults {
     pub reject_shares: Option<String>,
     /// Nobody gets an answer.
     pub silent: bool,
+    /// No share gets an answer.
+    pub ignore_shares: bool,
     /// Jobs are for this algorithm instead.
     pub other_algorithm: Option<String>,
     /// Jobs have the target 0, by which XMRig divides.

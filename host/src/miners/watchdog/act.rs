@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     miners::{
-        Error, Miners,
+        Error, Member, Miners,
         hold::Hold,
         launch,
         live::Live,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The command of a driver that changes the pools of a running program.
-const SET_POOLS: &str = "set-pools";
+pub(in crate::miners) const SET_POOLS: &str = "set-pools";
 
 impl Miners {
     /// Tells of something that is only odd.
@@ -69,6 +69,8 @@ impl Miners {
         tracing::warn!(miner = %name, cause = finding.cause.as_str(), summary, "the watchdog acts");
         self.tell("watchdog.action", &name, &live, &finding, Some(remedy), &summary, id);
         self.with_ward(&name, |ward| ward.acted(finding.cause, remedy, now_ms()));
+        // The next host goes on from there.
+        self.save_pool_turns().await;
         match self.apply(&name, &live, remedy, &summary, limits.retry).await {
             Ok(()) => watchdog.count(&name, remedy, finding.cause),
             // The run ended, or the operator came first.
@@ -80,7 +82,7 @@ impl Miners {
         self.with_ward(&name, |ward| ward.rest());
     }
 
-    fn with_ward(&self, name: &MinerName, change: impl FnOnce(&mut super::Ward)) {
+    pub(super) fn with_ward(&self, name: &MinerName, change: impl FnOnce(&mut super::Ward)) {
         if let Some(ward) = self.0.parts.watchdog.wards().get_mut(name) {
             change(ward);
         }
@@ -120,22 +122,27 @@ impl Miners {
     }
 
     /// Goes to the next pool without a restart, when the driver can.
-    async fn change_pool(&self, name: &MinerName) -> bool {
+    pub(super) async fn change_pool(&self, name: &MinerName) -> bool {
         let parts = &self.0.parts;
         let Ok(member) = self.member(name.as_str()) else { return false };
-        let Ok(driver) = parts.driver(&member.row.driver) else { return false };
-        if !driver.description().commands.iter().any(|it| it == SET_POOLS) {
+        if !self.changes_pools(&member) {
             return false;
         }
         let pools = launch::pools(parts, &member.row).await;
         let command = Command { name: SET_POOLS.to_owned(), params: json!({ "pools": pools }) };
-        match self.command(name.as_str(), command).await {
+        match self.run_command(name.as_str(), command).await {
             Ok(_) => true,
             Err(error) => {
                 tracing::info!(miner = %name, %error, "cannot change the pool of the run; restarting");
                 false
             }
         }
+    }
+
+    /// Whether the driver can change the pools of a running program.
+    pub(super) fn changes_pools(&self, member: &Member) -> bool {
+        let driver = self.0.parts.driver(&member.row.driver);
+        driver.is_ok_and(|it| it.description().commands.iter().any(|it| it == SET_POOLS))
     }
 
     async fn alert_once(&self, name: &MinerName, live: &Live, finding: &Finding, reason: &str) {
@@ -157,7 +164,7 @@ impl Miners {
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is a field of the event")]
-    fn tell(
+    pub(super) fn tell(
         &self,
         kind: &str,
         name: &MinerName,
@@ -188,7 +195,7 @@ impl Miners {
     }
 
     /// Writes an incident down with its evidence. Whoever cannot write acts all the same.
-    async fn note(
+    pub(super) async fn note(
         &self,
         name: &MinerName,
         live: &Live,
@@ -244,10 +251,11 @@ impl Miners {
     }
 }
 
-fn words(remedy: Remedy) -> &'static str {
+pub(super) fn words(remedy: Remedy) -> &'static str {
     match remedy {
         Remedy::Restart => "restarted",
         Remedy::NextPool => "went to the next pool",
+        Remedy::FirstPool => "returned to the first pool",
         Remedy::Stop => "stopped",
     }
 }

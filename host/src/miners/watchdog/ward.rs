@@ -9,6 +9,7 @@ use crate::{
         watchdog::{
             Cause, Excuse, Finding, Verdict,
             baseline::{Baseline, Baselines, Key},
+            failback::Failback,
             history::History,
             incident::LOOKS,
             ladder::{Ladder, Remedy, Step},
@@ -41,7 +42,10 @@ pub(super) struct Ward {
     pub(super) maintenance_until_ms: Option<i64>,
     pub(super) verdict: Option<Verdict>,
     /// How many places its list of pools is turned on.
-    pub(super) pool_turn: usize,
+    pool_turn: u32,
+    /// The turn that is written down.
+    saved_turn: u32,
+    failback: Failback,
     /// Changes of the pool that were seen.
     pub(super) pool_switches: u64,
     pool: Option<String>,
@@ -62,6 +66,8 @@ impl Ward {
         Self {
             options: row.options,
             maintenance_until_ms: row.maintenance_until_ms,
+            pool_turn: row.pool_turn,
+            saved_turn: row.pool_turn,
             baselines: Baselines::from_stored(row.baselines),
             ..Self::default()
         }
@@ -164,8 +170,49 @@ impl Ward {
     pub(super) fn acted(&mut self, cause: Cause, remedy: Remedy, now_ms: i64) {
         self.ladder.done(cause, remedy, now_ms);
         if remedy == Remedy::NextPool {
-            self.pool_turn = self.pool_turn.wrapping_add(1);
+            self.turn_pools(self.pool_turn.wrapping_add(1));
         }
+    }
+
+    pub(super) fn pool_turn(&self) -> u32 {
+        self.pool_turn
+    }
+
+    /// Another pool comes first from now on. It has to be away for as long as any other before the
+    /// one before is tried.
+    pub(super) fn turn_pools(&mut self, turn: u32) {
+        (self.pool_turn, self.failback) = (turn, Failback::default());
+    }
+
+    /// The turn, when it is not written down yet.
+    pub(super) fn turn_to_save(&mut self) -> Option<u32> {
+        let is_news = self.pool_turn != self.saved_turn;
+        self.saved_turn = self.pool_turn;
+        is_news.then_some(self.pool_turn)
+    }
+
+    /// Whether it is time to see if the first pool is there again, for a run that was sent to another
+    /// one. The caller then calls [`Ward::tried`].
+    pub(super) fn tries_first_pool(&mut self, now: Duration, limits: &Limits) -> bool {
+        let is_watched = !matches!(self.verdict, None | Some(Verdict::Excused(_)));
+        self.pool_turn != 0
+            && limits.back.is_some()
+            && is_watched
+            && !self.is_busy
+            && self.failback.begin(now)
+    }
+
+    /// Notes whether the first pool could be reached. Returns whether the miner returns to it.
+    pub(super) fn tried(
+        &mut self,
+        is_reached: bool,
+        now: Duration,
+        now_ms: i64,
+        limits: &Limits,
+    ) -> bool {
+        let Some(over) = limits.back else { return false };
+        let is_back = self.failback.note(is_reached, now, over);
+        is_back && !self.is_busy && self.ladder.may_return(now_ms, limits)
     }
 
     /// What was to be done is done or could not be. All patience begins anew.
@@ -183,7 +230,7 @@ impl Ward {
 
     pub(super) fn begin_anew(&mut self) {
         self.ladder = Ladder::default();
-        self.pool_turn = 0;
+        self.turn_pools(0);
         self.told.clear();
     }
 

@@ -27,6 +27,12 @@ pub struct Baseline {
     pub power: Option<f64>,
     /// Figures it was learned from.
     pub samples: u32,
+    /// Seconds of hashing for one accepted share, of the whole miner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_gap_s: Option<f64>,
+    /// The difficulty that this holds for, when it is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_difficulty: Option<f64>,
 }
 
 /// What a baseline is about.
@@ -87,6 +93,14 @@ impl Baselines {
         }
     }
 
+    /// Learns how long a share takes, of a miner whose hashrate is known.
+    pub fn learn_shares(&mut self, algorithm: Option<&str>, gap_s: f64, difficulty: Option<f64>) {
+        if let Some(baseline) = self.known.get_mut(&key(algorithm, "")) {
+            (baseline.share_gap_s, baseline.share_difficulty) = (Some(gap_s), difficulty);
+            self.is_news = true;
+        }
+    }
+
     fn learn_one(&mut self, key: Key, hashrate: Option<f64>, power: Option<f64>) {
         let is_usable = |it: &f64| it.is_finite() && *it > 0.0;
         let power = power.filter(is_usable);
@@ -106,7 +120,8 @@ impl Baselines {
             let hashrate = median(first.iter().map(|it| it.0)).unwrap_or(hashrate);
             let power = median(first.iter().filter_map(|it| it.1));
             self.first.remove(&key);
-            self.known.insert(key, Baseline { hashrate, power, samples: ENOUGH });
+            let new = Baseline { hashrate, power, samples: ENOUGH, ..Baseline::default() };
+            self.known.insert(key, new);
             self.is_news = true;
         }
     }
@@ -218,7 +233,7 @@ mod tests {
     fn what_is_stored_and_makes_no_sense_is_left_out() {
         let key = || key(Some("rx/0"), "");
         for hashrate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let stored = Baseline { hashrate, power: None, samples: 1000 };
+            let stored = Baseline { hashrate, samples: 1000, ..Baseline::default() };
             assert_eq!(Baselines::from_stored([(key(), stored)]).iter().count(), 0);
         }
     }

@@ -18,6 +18,8 @@ use crate::model::watchdog::{
 
 /// Gaps of shares and of output that are remembered.
 const GAPS: usize = 32;
+/// Accepted shares after which a run has a habit: the mean of fewer says little.
+const HABIT: usize = 8;
 /// Devices that are followed; no rig has more.
 const DEVICES: usize = 256;
 
@@ -32,8 +34,6 @@ pub(super) struct Marks {
     pub(super) slow: Option<Duration>,
     /// A share, whatever its fate.
     pub(super) share: Option<Duration>,
-    /// An accepted share.
-    pub(super) accepted: Option<Duration>,
     /// A line of output.
     pub(super) line: Option<Duration>,
     /// A line that showed the program at work.
@@ -77,8 +77,23 @@ pub struct History {
     pub(super) share_gaps: VecDeque<Duration>,
     pub(super) line_gaps: VecDeque<Duration>,
     pub(super) rejected_in_row: u64,
+    /// Time of hashing since the last accepted share. It stands still while hashes are not expected,
+    /// so that a pool that comes and goes does not hide that it pays for nothing.
+    pub(super) unpaid: Duration,
+    /// Whether this run had an accepted share.
+    pub(super) is_paid: bool,
+    /// Hashing for one accepted share in seconds, and the difficulty then.
+    paid_gaps: VecDeque<(f64, Option<f64>)>,
     pub(super) devices: BTreeMap<String, Device>,
     pub(super) baselines: Baselines,
+}
+
+/// How long an accepted share takes by a miner's own habit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Habit {
+    pub(super) gap: Duration,
+    /// Whether earlier runs have it, and not this one.
+    pub(super) is_earlier: bool,
 }
 
 impl History {
@@ -94,6 +109,9 @@ impl History {
             share_gaps: VecDeque::new(),
             line_gaps: VecDeque::new(),
             rejected_in_row: 0,
+            unpaid: Duration::ZERO,
+            is_paid: false,
+            paid_gaps: VecDeque::new(),
             devices: BTreeMap::new(),
             baselines,
         }
@@ -140,6 +158,7 @@ impl History {
             *mark = mark.and(now);
         }
         self.rejected_in_row = 0;
+        self.unpaid = Duration::ZERO;
     }
 
     /// Time since `mark`; since the beginning when it never was.
@@ -157,8 +176,9 @@ impl History {
             ..look.clone()
         });
         let is_first = self.looks.is_empty();
+        let gap = self.gap(before.at_ms, look.at_ms);
         if !look.blind && look.phase != Phase::Paused {
-            self.watched += self.gap(before.at_ms, look.at_ms);
+            self.watched += gap;
         }
         if is_first || before.phase != look.phase {
             self.marks.phase = self.watched;
@@ -168,7 +188,9 @@ impl History {
         }
         if !look.blind {
             self.see_life(&before, &look);
-            self.see_pool(&look);
+            if self.see_pool(&look) {
+                self.unpaid += gap;
+            }
             self.see_hashes(&before, &look);
             self.see_shares(&before, &look, is_first);
             self.see_devices(&look);
@@ -206,7 +228,8 @@ impl History {
         }
     }
 
-    fn see_pool(&mut self, look: &Look) {
+    /// Returns whether hashes are expected.
+    fn see_pool(&mut self, look: &Look) -> bool {
         if has_no_pool(look) {
             self.marks.no_pool.get_or_insert(self.watched);
         } else {
@@ -223,6 +246,7 @@ impl History {
                 device.hashed = Some(self.watched);
             }
         }
+        is_expected
     }
 
     fn see_hashes(&mut self, before: &Look, look: &Look) {
@@ -275,12 +299,58 @@ impl History {
         }
         self.marks.share = Some(self.watched);
         if accepted > 0 {
-            self.marks.accepted = Some(self.watched);
-            self.rejected_in_row = 0;
+            self.pay(look, accepted);
         } else {
-            let rejected = rose(look.metrics.rejected, before.metrics.rejected);
-            self.rejected_in_row = self.rejected_in_row.saturating_add(rejected);
+            let (now, then) = (&look.metrics, &before.metrics);
+            let counts = [
+                (now.rejected, then.rejected),
+                (now.stale, then.stale),
+                (now.invalid, then.invalid),
+            ];
+            let refused = counts.into_iter().map(|(now, then)| rose(now, then));
+            let refused = refused.fold(0, u64::saturating_add);
+            self.rejected_in_row = self.rejected_in_row.saturating_add(refused);
         }
+    }
+
+    /// Notes accepted shares.
+    fn pay(&mut self, look: &Look, shares: u64) {
+        self.rejected_in_row = 0;
+        let worked = std::mem::take(&mut self.unpaid);
+        // The first one may have waited for what nobody saw.
+        if std::mem::replace(&mut self.is_paid, true) {
+            #[expect(clippy::cast_precision_loss, reason = "shares between two looks are few")]
+            let gap_s = worked.as_secs_f64() / shares as f64;
+            remember(&mut self.paid_gaps, (gap_s, difficulty(&look.metrics)));
+            if self.paid_gaps.len() >= HABIT {
+                let algorithm = look.metrics.algorithm.as_deref();
+                let (gap_s, difficulty) =
+                    (mean(self.paid_gaps.iter().map(|it| it.0)), self.paid_difficulty());
+                self.baselines.learn_shares(algorithm, gap_s, difficulty);
+            }
+        }
+    }
+
+    fn paid_difficulty(&self) -> Option<f64> {
+        let known: Option<Vec<f64>> = self.paid_gaps.iter().map(|it| it.1).collect();
+        known.filter(|it| !it.is_empty()).map(|it| mean(it.into_iter()))
+    }
+
+    /// How long an accepted share takes at the difficulty of now, as this run shows; else as earlier
+    /// ones do, of which it must be known that their shares were as hard to find.
+    pub(super) fn habit(&self) -> Option<Habit> {
+        let metrics = &self.last()?.metrics;
+        let now = difficulty(metrics);
+        let harder = |then: Option<f64>| Some((now? / then?).max(1.0)).filter(|it| it.is_finite());
+        let habit = |gap_s: f64, is_earlier| {
+            Some(Habit { gap: Duration::try_from_secs_f64(gap_s).ok()?, is_earlier })
+        };
+        if self.paid_gaps.len() >= HABIT {
+            let gap_s = mean(self.paid_gaps.iter().map(|it| it.0));
+            return habit(gap_s * harder(self.paid_difficulty()).unwrap_or(1.0), false);
+        }
+        let usual = self.baselines.get(metrics.algorithm.as_deref(), "")?;
+        habit(usual.share_gap_s? * harder(usual.share_difficulty)?, true)
     }
 
     fn see_devices(&mut self, look: &Look) {
@@ -336,7 +406,21 @@ pub(super) fn is_main(device: &DeviceMetrics, metrics: &PerformanceMetrics) -> b
     device.algorithm.is_none() || device.algorithm == metrics.algorithm
 }
 
-fn remember(gaps: &mut VecDeque<Duration>, gap: Duration) {
+/// Difficulty of a share.
+pub(super) fn difficulty(metrics: &PerformanceMetrics) -> Option<f64> {
+    let of_pool = metrics.pool.as_ref().and_then(|pool| pool.difficulty);
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let difficulty = metrics.diff_current.or(of_pool).map(|it| it as f64);
+    difficulty.filter(|it| *it > 0.0)
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "few")]
+    let count = values.len().max(1) as f64;
+    values.sum::<f64>() / count
+}
+
+fn remember<T>(gaps: &mut VecDeque<T>, gap: T) {
     if gaps.len() == GAPS {
         gaps.pop_front();
     }

@@ -28,19 +28,22 @@ pub enum Remedy {
     Restart,
     /// Goes to the next pool.
     NextPool,
+    /// Returns to the first pool, which can be reached again.
+    FirstPool,
     /// Stops the miner.
     Stop,
 }
 
 impl Remedy {
     /// Every remedy.
-    pub const ALL: [Self; 3] = [Self::Restart, Self::NextPool, Self::Stop];
+    pub const ALL: [Self; 4] = [Self::Restart, Self::NextPool, Self::FirstPool, Self::Stop];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Restart => "restart",
             Self::NextPool => "next-pool",
+            Self::FirstPool => "first-pool",
             Self::Stop => "stop",
         }
     }
@@ -87,9 +90,7 @@ impl Ladder {
         if limits.warn_only {
             return Step::Alert("the watchdog is set to warn only");
         }
-        // A clock that was set back must not keep old actions forever.
-        let recent = |at: &&i64| (now_ms - HOUR_MS..=now_ms).contains(*at);
-        if self.actions_ms.iter().filter(recent).count() >= limits.actions_per_hour {
+        if self.recent(now_ms) >= limits.actions_per_hour {
             return Step::Alert("it has acted as often as it may within an hour");
         }
         match cause {
@@ -100,7 +101,9 @@ impl Ladder {
                 Step::Alert("a restart did not bring the device back")
             }
             Cause::DeadDevice => Step::Do(Remedy::Restart),
-            Cause::Slow | Cause::Rejected | Cause::NoApi => Step::Alert("this is only warned of"),
+            Cause::Slow | Cause::Rejected | Cause::NoShares | Cause::NoApi => {
+                Step::Alert("this is only warned of")
+            }
             Cause::NoStart | Cause::Frozen | Cause::StuckPreparing | Cause::NotHashing => {
                 Step::Do(match self.rung {
                     0 => Remedy::Restart,
@@ -110,6 +113,19 @@ impl Ladder {
                 })
             }
         }
+    }
+
+    /// Whether the miner may return to its first pool at `now_ms`. One action of the hour is left for
+    /// the case that the pool goes away again.
+    pub fn may_return(&self, now_ms: i64, limits: &Limits) -> bool {
+        let most = limits.actions_per_hour.saturating_sub(1).max(1);
+        !limits.warn_only && self.recent(now_ms) < most
+    }
+
+    /// Actions within the last hour. A clock that was set back must not keep old ones forever.
+    fn recent(&self, now_ms: i64) -> usize {
+        let hour = now_ms - HOUR_MS..=now_ms;
+        self.actions_ms.iter().filter(|at| hour.contains(at)).count()
     }
 
     /// Notes that `remedy` was applied for `cause` at `now_ms`.
@@ -193,12 +209,25 @@ mod tests {
 
     #[test]
     fn what_is_in_doubt_is_never_acted_on() {
-        for cause in [Cause::Slow, Cause::Rejected, Cause::NoApi] {
+        for cause in [Cause::Slow, Cause::Rejected, Cause::NoShares, Cause::NoApi] {
             assert!(matches!(course(&[cause], true, &limits(60))[..], [Step::Alert(_)]));
         }
         let options = Options { warn_only: Some(true), ..Options::default() };
         let limits = Limits::new(&options, &[].into());
         assert!(matches!(course(&[Cause::Frozen], true, &limits)[..], [Step::Alert(_)]));
+    }
+
+    #[test]
+    fn a_return_to_the_first_pool_leaves_an_action_for_the_next_outage() {
+        for (actions_per_hour, done, expected) in
+            [(3, 0, true), (3, 1, true), (3, 2, false), (1, 0, true), (1, 1, false)]
+        {
+            let mut ladder = Ladder::default();
+            (0..done).for_each(|n| ladder.done(Cause::NoPool, Remedy::NextPool, n));
+            let limits = limits(actions_per_hour);
+            assert_eq!(ladder.may_return(HOUR_MS, &limits), expected, "{actions_per_hour} {done}");
+            assert!(ladder.may_return(2 * HOUR_MS, &limits));
+        }
     }
 
     #[test]

@@ -55,6 +55,14 @@ pub struct Options {
     /// Until a miner that was stopped gets another try; 0: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_s: Option<u32>,
+    /// How long the first pool must be reachable before a miner returns to it that the watchdog sent
+    /// to another one; 0: until the operator starts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub return_s: Option<u32>,
+    /// Whether it mines solo and may never find a share: missing shares are then no reason to warn;
+    /// no when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solo: Option<bool>,
 }
 
 impl Options {
@@ -82,6 +90,8 @@ impl Options {
             actions_per_hour: self.actions_per_hour.or(others.actions_per_hour),
             healthy_s: self.healthy_s.or(others.healthy_s),
             retry_s: self.retry_s.or(others.retry_s),
+            return_s: self.return_s.or(others.return_s),
+            solo: self.solo.or(others.solo),
         }
     }
 
@@ -110,8 +120,10 @@ impl Options {
                 return wrong(field, format!("write 1 to {WEEK_S} seconds"));
             }
         }
-        if self.retry_s.is_some_and(|value| value > WEEK_S) {
-            return wrong("retry_s", format!("write at most {WEEK_S} seconds, or 0 for never"));
+        for (field, value) in [("retry_s", self.retry_s), ("return_s", self.return_s)] {
+            if value.is_some_and(|value| value > WEEK_S) {
+                return wrong(field, format!("write at most {WEEK_S} seconds, or 0 for never"));
+            }
         }
         if self.actions_per_hour.is_some_and(|value| value > 60) {
             return wrong("actions_per_hour", "write at most 60".to_owned());
@@ -181,6 +193,10 @@ pub struct Limits {
     pub healthy: Duration,
     /// Until a stopped miner is tried again.
     pub retry: Option<Duration>,
+    /// With the first pool reachable, until a miner returns to it.
+    pub back: Option<Duration>,
+    /// Whether it mines solo.
+    pub solo: bool,
 }
 
 impl Limits {
@@ -218,6 +234,8 @@ impl Limits {
             actions_per_hour: options.actions_per_hour.unwrap_or(3) as usize,
             healthy: or(options.healthy_s, 3600),
             retry: Some(or(options.retry_s, 3600)).filter(|it| !it.is_zero()),
+            back: Some(or(options.return_s, 300)).filter(|it| !it.is_zero()),
+            solo: options.solo.unwrap_or(false),
         }
     }
 

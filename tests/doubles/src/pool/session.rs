@@ -92,7 +92,7 @@ impl Session {
     fn answer(&mut self, line: &[u8]) -> Vec<Value> {
         let faults = self.pool.state().faults.clone();
         let Ok(request) = serde_json::from_slice::<Value>(line) else { return Vec::new() };
-        if faults.silent {
+        if faults.silent || faults.ignore_shares && request["method"] == "submit" {
             return Vec::new();
         }
         let refusal = |message: &str| {

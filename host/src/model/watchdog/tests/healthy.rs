@@ -70,6 +70,51 @@ fn shares_that_are_an_hour_apart() {
 }
 
 #[test]
+fn shares_that_become_a_hundred_times_as_hard() {
+    let work = |play: Play, seconds, difficulty, every_s: i64| {
+        play.go(seconds, |look, passed| {
+            mining(look);
+            look.metrics.diff_current = Some(difficulty);
+            if passed % every_s == 0 {
+                share(look);
+            }
+        })
+    };
+    let easy = work(Play::new(), 2 * HOUR, 750_000, 60);
+    work(easy, 24 * HOUR, 75_000_000, 100 * MINUTE).is_healthy();
+}
+
+#[test]
+fn a_solo_miner_that_never_finds_a_block() {
+    let solo = Options { solo: Some(true), ..Options::default() };
+    let play = Play::with(&solo, Baselines::default()).go(7 * 24 * HOUR, |look, _| {
+        mining(look);
+        look.phase = Phase::Waiting;
+        look.metrics.shares = Some(0);
+    });
+    play.is_healthy();
+}
+
+#[test]
+fn a_program_that_tells_no_shares() {
+    Play::new().go(24 * HOUR, |look, _| mining(look)).is_healthy();
+}
+
+#[test]
+fn shares_that_only_an_api_counts_which_is_gone() {
+    let play = Play::new().mine(HOUR).go(12 * HOUR, |look, passed| {
+        if passed == 0 {
+            // They were never printed.
+            look.signs.shares = 0;
+        }
+        prints(look);
+        look.signs.progress += 1;
+        look.signs.hashing += 1;
+    });
+    assert!(play.verdicts.iter().all(|it| it.finding().is_none_or(|it| it.cause == Cause::NoApi)));
+}
+
+#[test]
 fn a_hashrate_of_0_with_shares_arriving() {
     Play::new()
         .go(3 * HOUR, |look, passed| {
