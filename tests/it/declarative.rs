@@ -63,6 +63,29 @@ fn the_example_keeps_the_rules_for_drivers() {
 }
 
 #[test]
+fn probes_that_fail_are_noted_and_those_of_an_upgrade_are_put_to_a_running_miner() {
+    let host = host_with("");
+    // Nothing answers there.
+    let file = changed(&host, "127.0.0.1:${api.port}/stats", "127.0.0.1:1/stats");
+    assert_eq!(add(&host, &file)["version"], "1.0.0");
+    start(&host, "rig-1");
+    let program = host.program("rig-1");
+    let note = wait_for("a note", || {
+        let miner = host.miner("rig-1");
+        miner["reason"].as_str().filter(|it| it.contains("API")).map(str::to_owned)
+    });
+    assert!(note.contains("its API does not answer: stats: "), "{note}");
+    assert!(host.miner("rig-1")["stats"]["devices"].is_null(), "only the API has them");
+    let file = changed(&host, "\"1.0.0\"", "\"1.1.0\"");
+    assert_eq!(add(&host, &file)["version"], "1.1.0");
+    wait_for("stats by the new probes", || {
+        let miner = host.miner("rig-1");
+        (miner["stats"]["devices"][0].is_object() && miner["reason"].is_null()).then_some(())
+    });
+    assert_eq!(host.program("rig-1"), program);
+}
+
+#[test]
 fn a_driver_in_toml_serves_miners_changes_and_goes() {
     let host = host_with("[drivers]\nquarantine_failures = 2\n");
     let added = add(&host, example().to_str().unwrap());

@@ -35,7 +35,7 @@ use crate::{
 
 /// Output read at once, in bytes. A miner that prints more than this each time is read in part.
 const READ_BYTES: usize = 256 << 10;
-/// How long an API may fail to answer before the operator is told: many open it only when the program
+/// How long an API may fail to answer before the operator sees it: many open it only when the program
 /// is ready.
 const SPEECHLESS: Duration = Duration::from_secs(30);
 /// Longest wait for a question under way before another one is put.
@@ -77,7 +77,7 @@ struct Seen {
 pub(crate) enum Origin {
     /// This host started it.
     Started,
-    /// It ran before this host: what its output says first is old, and was told by others.
+    /// It ran before this host: its first lines are old, and another host has published them.
     Adopted,
 }
 
@@ -285,33 +285,30 @@ impl Turn {
         let sightings = &mut seen.collected.sightings;
         let before: Option<Phase> = sightings.phase();
         sightings.see_lines(count, now);
-        let told = sightings.error().map(str::to_owned);
-        let mut is_complaint = false;
+        let published = sightings.error().map(str::to_owned);
+        let mut complaint = None;
         match observations {
             Ok(observations) => {
                 for observation in observations {
                     let observation = collector.secrets.mask(observation);
-                    is_complaint |= matches!(
-                        observation,
-                        Observation::Error { .. } | Observation::Warning { .. }
-                    );
+                    if let Observation::Error { message } | Observation::Warning { message } =
+                        &observation
+                    {
+                        complaint = Some(message.clone());
+                    }
                     sightings.see(observation, now);
                 }
                 seen.collected.output_failure = None;
             }
             Err(error) => seen.collected.output_failure = Some(error.to_string()),
         }
-        let error = seen.collected.sightings.error().map(str::to_owned);
         let is_another_phase = seen.collected.sightings.phase() != before;
         collector.show(&mut seen);
         drop(seen);
-        // A pool that is tried again and again is told once; what is over already, or was told by the
-        // host before, not at all.
-        if is_complaint
-            && !is_replay
-            && error != told
-            && let Some(error) = error
-        {
+        // The complaint about a pool that is retried is published once. What an adopted run complained of
+        // before is old, and the host of that time published it.
+        let news = complaint.filter(|it| !is_replay && published.as_ref() != Some(it));
+        if let Some(error) = news {
             let (name, driver) = (&collector.miner, &collector.driver);
             let data = json!({ "name": name, "minerType": driver, "error": error });
             collector.parts.events.publish("miner.error", data);

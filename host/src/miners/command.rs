@@ -69,7 +69,13 @@ impl Miners {
             source,
         })?;
         let begun = Instant::now();
-        self.carry_out(&live, &plan).await?;
+        self.carry_out(&live, &plan).await.map_err(|error| match error {
+            // What the system says of a port means little to an operator.
+            Error::Command(why) if why.contains("os error") => Error::Command(format!(
+                "its API does not answer ({why}): restart the miner, which then gets another port"
+            )),
+            other => other,
+        })?;
         let effect = Effect::of(&command);
         let patience = match effect {
             Effect::Unseen => return Ok(Outcome::Sent),

@@ -23,9 +23,9 @@ const FRESH: Duration = Duration::from_secs(60);
 /// What is known of a run at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
-    /// The figures that still count; absent until there were any.
+    /// The stats that still count; absent until there were any.
     pub(crate) metrics: Option<PerformanceMetrics>,
-    /// Whether nothing was heard of the run lately: none of the figures is of this moment.
+    /// Whether the run gave no sign of life lately: none of the stats is of this moment.
     pub(crate) is_unheard: bool,
     /// Why the driver could not be asked, if so.
     pub(crate) driver_error: Option<String>,
@@ -60,7 +60,7 @@ impl Collected {
             metrics.phase = Some(Phase::Degraded);
         }
         if self.api_failure.is_some() && metrics.phase.is_none() {
-            // It runs, and nobody can say what it does; least of all that it starts.
+            // It runs, and its phase is unknown; it does not start.
             metrics.phase = Some(Phase::Unknown);
         }
         let output_error = { self.silence.clone() }
@@ -100,8 +100,8 @@ impl Parts {
     }
 }
 
-/// Figures shared between those who write and those who read them. What counts is found out when it
-/// is read: a value gets old although nobody writes. The lock is held for that only.
+/// Stats shared between the collector and their readers. Which values count is decided when they are
+/// read, because a value expires without any write. The lock is held for that only.
 #[derive(Clone)]
 pub(crate) struct SharedFigures(Arc<Mutex<Parts>>);
 
@@ -111,7 +111,7 @@ impl SharedFigures {
         Self(Arc::new(Mutex::new(Parts { began, lifetime, collected, published })))
     }
 
-    /// The time since they began, by which ages are told.
+    /// The time since the run was taken in hand, by which ages are measured.
     pub(crate) fn now(&self) -> Duration {
         lock(&self.0).began.elapsed()
     }
@@ -128,7 +128,7 @@ impl SharedFigures {
         parts.figures(limit.min(parts.lifetime))
     }
 
-    /// Takes what was collected. Returns what is known now, and whether the phase is another one.
+    /// Replaces the collected state. Returns what is known now, and whether the phase is another one.
     pub(crate) fn set(&self, collected: Collected) -> (Figures, bool) {
         let phase = |figures: &Figures| figures.metrics.as_ref().and_then(|it| it.phase);
         let mut parts = lock(&self.0);
@@ -152,7 +152,7 @@ type Runs = HashMap<MinerName, (DriverId, Weak<Mutex<Parts>>)>;
 pub(crate) struct AllFigures(Arc<Mutex<Runs>>);
 
 impl AllFigures {
-    /// New figures for the run of `miner` that begins; those of the last run end. `lifetime` is how
+    /// New stats for the run of `miner` that begins; those of the last run end. `lifetime` is how
     /// long a reply of its API counts.
     pub(crate) fn begin(
         &self,

@@ -83,6 +83,8 @@ pub(crate) struct Status {
     pub(crate) unsettled: bool,
     /// Whether processes of the miner live that the host has no connection to.
     pub(crate) unreachable: bool,
+    /// Whether the host has looked for a run at all.
+    pub(crate) is_inspected: bool,
     /// The run, and whether a stop is under way.
     pub(crate) live: Option<(Live, bool)>,
     pub(crate) waiting: Option<Wait>,
@@ -102,6 +104,7 @@ impl Status {
         Self {
             desired,
             unsettled: true,
+            is_inspected: false,
             unreachable: false,
             live: None,
             waiting: None,
@@ -153,8 +156,8 @@ impl Status {
         ))
     }
 
-    /// The miner `row` at one moment. Figures of a run that nothing is heard of are no sample: what
-    /// was measured before is not measured again. Replies are at most `lifetime` old.
+    /// The miner `row` at one moment. A run without signs of life gives no sample: an old
+    /// measurement is not repeated. Replies are at most `lifetime` old.
     pub(crate) fn sample(&self, row: &MinerRow, at_ms: i64, lifetime: Duration) -> Sample {
         let live = self.live.as_ref().map(|(live, _)| live);
         let figures = live.map(|live| live.figures.get()).unwrap_or_default();
@@ -176,6 +179,8 @@ impl Status {
             (None, _) if self.unreachable && self.desired == Desired::Stopped => Phase::Stopping,
             (None, _) if self.unreachable => Phase::Degraded,
             (None, Some(waiting)) => waiting.phase,
+            // It may have been mining for days.
+            (None, None) if !self.is_inspected => Phase::Unknown,
             (None, None) if self.desired == Desired::Running || self.unsettled => Phase::Starting,
             (None, None) => Phase::Stopped,
         }

@@ -12,6 +12,7 @@ use crate::{
     drivers::known_secrets::KnownSecrets,
     miners::{PeerLink, events::Events, figures::AllFigures},
     model::{
+        figures,
         name::{DriverId, MinerName},
         published,
     },
@@ -121,7 +122,8 @@ impl Services for DriverServices {
             return Err(Error::invalid(told));
         };
         published::check(metrics).map_err(Error::invalid)?;
-        if self.host.figures.publish(miner, &self.driver, metrics) {
+        let metrics = figures::sound(metrics, jiff::Timestamp::now().as_second());
+        if self.host.figures.publish(miner, &self.driver, &metrics) {
             return Ok(());
         }
         Err(Error::unavailable(format!("nothing runs for {miner}; publish while it does")))

@@ -434,6 +434,7 @@ impl Supervisor {
         });
         self.status.send_replace(Status {
             desired: self.row.desired,
+            is_inspected: true,
             unsettled: !matches!(self.state, State::Idle | State::Live(_)),
             unreachable,
             live,

@@ -8,7 +8,7 @@ use crate::{miners::events::Events, model::sample::Sample};
 /// The pool that a run is connected to, as was told last.
 pub(crate) struct ToldPool {
     told: Option<String>,
-    /// Whether the first pool is news: not of a run whose connection another host told of.
+    /// Whether the first pool is news. Another host has published that of an adopted run.
     is_first_news: bool,
 }
 

@@ -27,7 +27,7 @@ use crate::{
         Error, Member, Miners,
         hold::Hold,
         live::Live,
-        watchdog::ward::{Next, Ward},
+        watchdog::ward::{Next, Ward, Warned},
     },
     model::{
         name::MinerName,
@@ -45,6 +45,8 @@ use crate::{
 
 /// Time between two writes of what was learned.
 const SAVE: Duration = Duration::from_secs(300);
+/// Warnings of earlier hosts that are remembered.
+const WARNINGS: u32 = 1_000;
 /// Longest maintenance, in minutes.
 const MAINTENANCE_MINUTES: u32 = 7 * 24 * 60;
 
@@ -67,6 +69,8 @@ pub(crate) struct Watchdog {
     settings: WatchdogSettings,
     /// Held for moments, never across an await.
     wards: Mutex<BTreeMap<MinerName, Ward>>,
+    /// What earlier hosts warned of: no news while its run lasts.
+    warned: Mutex<BTreeMap<MinerName, Warned>>,
     actions: Mutex<Actions>,
     restarts: Mutex<Restarts>,
     began: Instant,
@@ -79,11 +83,23 @@ impl Watchdog {
         let wards = known.into_iter().map(|(name, row)| (name, Ward::new(row)));
         let wards = Mutex::new(wards.collect());
         let (actions, restarts) = (Mutex::default(), Mutex::default());
-        Ok(Self { settings, wards, actions, restarts, began: Instant::now() })
+        let mut warned: BTreeMap<MinerName, Warned> = BTreeMap::new();
+        for incident in store.incidents(None, WARNINGS).await? {
+            if incident.action.is_none() {
+                warned.entry(incident.miner).or_default().push((incident.run, incident.cause));
+            }
+        }
+        let warned = Mutex::new(warned);
+        Ok(Self { settings, wards, warned, actions, restarts, began: Instant::now() })
     }
 
     fn wards(&self) -> MutexGuard<'_, BTreeMap<MinerName, Ward>> {
         self.wards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_warned(&self, miner: &MinerName) -> Warned {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        warned.remove(miner).unwrap_or_default()
     }
 
     fn count(&self, miner: &MinerName, remedy: Remedy, cause: Cause) {
@@ -211,6 +227,7 @@ impl Miners {
             let (next, tries_first_pool) = {
                 let mut wards = self.0.parts.watchdog.wards();
                 let ward = wards.entry(name.clone()).or_default();
+                ward.warned_before.extend(self.0.parts.watchdog.take_warned(&name));
                 let driver = self.0.parts.drivers.get(&subject.member.row.driver);
                 let look = look(&subject, driver.is_some());
                 let run = subject.live.as_ref().map(|live| live.hold.id().clone());

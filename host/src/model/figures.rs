@@ -7,7 +7,7 @@ use serde_json::Value;
 const LONGEST: usize = 1_000;
 /// Largest hashrate that makes sense, in H/s: a thousand times what the whole Bitcoin network had in
 /// 2025.
-const MOST_HASHRATE: f64 = 1e24;
+pub const MOST_HASHRATE: f64 = 1e24;
 /// Temperatures that make sense, in °C. Broken sensors show 511, 255 or 2^16.
 const TEMPERATURES: std::ops::RangeInclusive<f64> = -60.0..=200.0;
 /// Largest power of one device, in watts: ten times that of the largest ASIC.
@@ -28,9 +28,9 @@ pub fn hashrate(value: f64) -> Option<f64> {
     (0.0..=MOST_HASHRATE).contains(&value).then_some(value)
 }
 
-/// The figures without what cannot be at `now_s` (Unix seconds): numbers that are none, negative or
-/// absurd become unknown; texts lose control characters and what is too long. What a driver tells
-/// under names of its own may be negative.
+/// Stats without impossible values at `now_s` (Unix seconds): numbers that are not finite, negative or
+/// absurd become unknown; strings lose control characters and are cut. Values of `extraData` may be
+/// negative.
 pub fn sound(metrics: &PerformanceMetrics, now_s: i64) -> PerformanceMetrics {
     let mut value = serde_json::to_value(metrics).unwrap_or_default();
     clean("", &mut value);
@@ -82,14 +82,14 @@ fn makes_sense(name: &str, value: f64) -> bool {
     }
 }
 
-/// Makes figures agree with each other when all of them are there: a phase that no source told
-/// follows from hashes and shares, and a miner that rests hashes nothing, whatever its averages say.
+/// Makes complete stats agree with each other: a phase that no source reports follows from hashes and
+/// shares, and the hashrates of a paused miner are 0, whatever its averages are.
 pub fn settle(metrics: &mut PerformanceMetrics) {
     let is_untold = matches!(metrics.phase, None | Some(Phase::Starting | Phase::Unknown));
     if is_untold && metrics.hashrate.is_some_and(|rate| rate > 0.0) {
         metrics.phase = Some(match metrics.shares {
             Some(0) => Phase::Waiting,
-            // Some programs tell no shares at all.
+            // Some programs report no shares at all.
             _ => Phase::Mining,
         });
     }
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_phase_that_is_not_told_follows_from_hashes_and_shares() {
-        for (told, rate, shares, expected) in [
+        for (reported, rate, shares, expected) in [
             (json!(null), json!(25e6), json!(3), json!("mining")),
             (json!("starting"), json!(25e6), json!(3), json!("mining")),
             (json!("unknown"), json!(25e6), json!(3), json!("mining")),
@@ -189,8 +189,8 @@ mod tests {
             (json!("degraded"), json!(25e6), json!(3), json!("degraded")),
             (json!("preparing"), json!(25e6), json!(3), json!("preparing")),
         ] {
-            let case = format!("{told} {rate} {shares}");
-            let mut it = metrics(json!({ "phase": told, "hashrate": rate, "shares": shares }));
+            let case = format!("{reported} {rate} {shares}");
+            let mut it = metrics(json!({ "phase": reported, "hashrate": rate, "shares": shares }));
             settle(&mut it);
             assert_eq!(json!(it.phase), expected, "{case}");
         }

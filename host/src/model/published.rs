@@ -2,6 +2,8 @@
 
 use adit_plugin_api::{DeviceMetrics, PerformanceMetrics, Phase};
 
+use crate::model::figures;
+
 /// Most devices of one miner.
 const DEVICES: usize = 1_024;
 /// Largest further data, in bytes of JSON.
@@ -20,8 +22,11 @@ pub fn check(metrics: &PerformanceMetrics) -> Result<(), String> {
         .chain(devices.iter().map(|it| it.hashrate))
         .flatten();
     for rate in rates {
-        if !rate.is_finite() || rate < 0.0 {
-            return Err(format!("a hashrate of {rate}: write H/s, a number that is not negative"));
+        if figures::hashrate(rate).is_none() {
+            let most = figures::MOST_HASHRATE;
+            return Err(format!(
+                "a hashrate of {rate:e}: write H/s, a number that is not negative and at most {most:e}"
+            ));
         }
     }
     if let Some(fan) = devices.iter().filter_map(|it| it.fan).find(|it| !(0.0..=1.0).contains(it)) {
@@ -154,6 +159,7 @@ mod tests {
     fn figures_that_cannot_be_are_refused() {
         for (json, told) in [
             (json!({ "hashrate": -1.0 }), "not negative"),
+            (json!({ "hashrate": 1.7e308 }), "at most 1e24"),
             (json!({ "devices": [{ "id": "a", "hashrate": -1.0 }] }), "not negative"),
             (json!({ "hashrates": { "10s": -5.0 } }), "not negative"),
             (json!({ "devices": [{ "id": "a", "fan": 55.0 }] }), "0 to 1"),

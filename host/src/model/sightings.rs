@@ -11,7 +11,7 @@
 //!   or recorded as hashing, however well it hashed a minute ago.
 //! - **Newer evidence wins, whichever source it comes from.** The API is the better source, and wins
 //!   while both are of the same moment. But a reply can repeat what is over: XMRig shows the session
-//!   with its old pool while it cannot reach a new one, which only its output tells.
+//!   with its old pool while it cannot reach a new one, which only its output shows.
 //!
 //! Times are durations since the host took the run in hand; this module reads no clock.
 
@@ -79,7 +79,7 @@ pub struct Sightings {
     /// Shares in the output since the last reply with counts.
     shares: Option<Shares>,
     last_share: Option<i64>,
-    /// Whether a share was accepted since the phase and the pool above were told.
+    /// Whether a share was accepted since the phase and the pool above were seen.
     paid_since_phase: bool,
     paid_since_pool: bool,
     pool: Option<Timed<PoolMetrics>>,
@@ -114,9 +114,7 @@ impl Sightings {
         let at = now.at;
         match observation {
             Observation::Phase { phase } => {
-                if change(&mut self.phase, phase, at) {
-                    self.paid_since_phase = false;
-                }
+                self.paid_since_phase &= !change(&mut self.phase, phase, at);
             }
             Observation::Hashrate { hashrate } => self.see_hashrate(hashrate, now),
             Observation::Algorithm { algorithm } => {
@@ -240,7 +238,7 @@ impl Sightings {
     }
 }
 
-/// A value that is told again is as old as it was: only a change is news. Returns whether it is one.
+/// A repeated value keeps its age: only a change is news. Returns whether it is one.
 fn change<T: PartialEq>(known: &mut Option<Timed<T>>, value: T, at: Duration) -> bool {
     let is_news = known.as_ref().is_none_or(|known| known.value != value);
     if is_news {

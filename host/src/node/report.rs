@@ -6,7 +6,10 @@ use adit_plugin_api::PerformanceMetrics;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{model::miner::MinerView, node::payload::Report};
+use crate::{
+    model::{figures, miner::MinerView},
+    node::payload::Report,
+};
 
 /// Largest report in one message, in bytes.
 const PIECE_BYTES: usize = 256 << 10;
@@ -145,7 +148,7 @@ impl Totals {
     ) {
         let totals = self.algorithms.entry(algorithm.chars().take(64).collect()).or_default();
         totals.miners += 1;
-        if let Some(hashrate) = hashrate.filter(|it| it.is_finite() && *it >= 0.0) {
+        if let Some(hashrate) = hashrate.and_then(figures::hashrate) {
             totals.hashrate = Some(totals.hashrate.unwrap_or(0.0) + hashrate);
         }
         for (sum, value) in [(&mut totals.shares, shares), (&mut totals.rejected, rejected)] {

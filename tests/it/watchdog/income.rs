@@ -17,7 +17,7 @@ fn pool_of(host: &Host) -> Value {
 #[test]
 fn a_miner_that_was_sent_to_its_next_pool_starts_at_the_first_one_again_when_that_is_back() {
     let mut host = impatient("return_s = 2");
-    // A port at which nobody listens yet.
+    // A port without a listener so far.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let first = listener.local_addr().unwrap().to_string();
     drop(listener);

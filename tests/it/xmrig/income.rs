@@ -56,7 +56,7 @@ fn a_frozen_program_is_neither_shown_nor_recorded_as_hashing() {
     rig.start(&pool, &json!({}));
     rig.host.wait_for_phase("rig-1", "mining");
     wait_for("a hashrate", || hashrate(&rig));
-    // What was printed a moment before must not stand in for the API.
+    // A line of a moment before must not stand in for the API.
     rig.host.ok("POST", "/miners/rig-1/stdin", &json!({ "input": "h" }));
     wait_for("a printed hashrate", || {
         rig.host.get("/miners/rig-1/logs?lines=50").to_string().contains("speed 10s").then_some(())
@@ -68,11 +68,11 @@ fn a_frozen_program_is_neither_shown_nor_recorded_as_hashing() {
         let stats = rig.host.get("/history/miners/rig-1");
         stats["totalPoints"].as_u64().unwrap()
     };
-    // What was measured last is written by now.
+    // The last measurement is written by now.
     std::thread::sleep(std::time::Duration::from_secs(3));
     let count = samples();
     std::thread::sleep(std::time::Duration::from_secs(3));
-    assert_eq!(samples(), count, "no sample is made of what nobody measured");
+    assert_eq!(samples(), count, "no sample without a measurement");
     let stats = rig.stats();
     assert!(stats["hashrate"].is_null() && stats["devices"].is_null(), "{stats}");
     assert_eq!(rig.host.get("/compat/hiveos/rig-1")["khs"].as_f64().unwrap_or(0.0), 0.0);
@@ -83,7 +83,7 @@ fn a_frozen_program_is_neither_shown_nor_recorded_as_hashing() {
     let mut rig = rig;
     rig.host.kill();
     rig.host.up(&[]);
-    wait_for("figures", || rig.stats()["shares"].as_u64());
+    wait_for("stats", || rig.stats()["shares"].as_u64());
     assert!(hashrate(&rig).is_none(), "{}", rig.stats());
 }
 
@@ -168,9 +168,7 @@ fn a_miner_returns_to_its_first_pool() {
     let found = action("first-pool");
     assert!(found["summary"].as_str().unwrap().contains(&first.url()), "{found}");
     wait_for("the first pool", || (first.seen().open > 0).then_some(()));
-    wait_for("figures of it", || {
-        (rig.stats()["pool"]["url"] == first.url().as_str()).then_some(())
-    });
+    wait_for("its stats", || (rig.stats()["pool"]["url"] == first.url().as_str()).then_some(()));
     assert_eq!(rig.host.program("rig-1"), pid, "it is no restart");
 }
 
@@ -184,7 +182,7 @@ fn old_complaints_are_not_published_again_by_the_next_host() {
     let again = |rig: &mut Rig| {
         rig.host.kill();
         rig.host.up(&[]);
-        wait_for("figures", || rig.stats()["shares"].as_u64());
+        wait_for("stats", || rig.stats()["shares"].as_u64());
         // Everything that was printed before is read by now.
         std::thread::sleep(std::time::Duration::from_secs(1));
         (rig.events("miner.error"), rig.events("miner.connected"))

@@ -69,7 +69,7 @@ impl Miners {
         tracing::warn!(miner = %name, cause = finding.cause.as_str(), summary, "the watchdog acts");
         self.tell("watchdog.action", &name, &live, &finding, Some(remedy), &summary, id);
         self.with_ward(&name, |ward| ward.acted(finding.cause, remedy, now_ms()));
-        // The next host goes on from there.
+        // The next host continues with this pool.
         self.save_pool_turns().await;
         match self.apply(&name, &live, remedy, &summary, limits.retry).await {
             Ok(()) => watchdog.count(&name, remedy, finding.cause),

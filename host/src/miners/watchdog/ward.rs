@@ -32,6 +32,9 @@ pub(super) enum Next {
     Help(Finding),
 }
 
+/// Warnings: of which run, and why.
+pub(super) type Warned = Vec<(String, Cause)>;
+
 /// One miner.
 #[derive(Default)]
 pub(super) struct Ward {
@@ -56,6 +59,8 @@ pub(super) struct Ward {
     ladder: Ladder,
     /// What somebody was told of already.
     told: Vec<(Cause, Option<String>)>,
+    /// Warnings that an earlier host published.
+    pub(super) warned_before: Warned,
     calm: u32,
     /// Whether something is being done.
     is_busy: bool,
@@ -116,6 +121,7 @@ impl Ward {
                 self.calm = self.calm.saturating_add(1);
                 if self.calm >= CALM {
                     self.told.clear();
+                    self.warned_before.clear();
                 }
                 Next::Nothing
             }
@@ -141,11 +147,13 @@ impl Ward {
     /// Whether this was not told yet.
     pub(super) fn tell(&mut self, finding: &Finding) -> bool {
         let key = (finding.cause, finding.device.clone());
-        let is_news = !self.told.contains(&key);
-        if is_news {
-            self.told.push(key);
+        if self.told.contains(&key) {
+            return false;
         }
-        is_news
+        self.told.push(key);
+        let run = self.run.as_ref().map(ToString::to_string).unwrap_or_default();
+        let before = self.warned_before.iter().position(|it| *it == (run.clone(), finding.cause));
+        before.map(|at| self.warned_before.swap_remove(at)).is_none()
     }
 
     pub(super) fn decide(
@@ -232,6 +240,7 @@ impl Ward {
         self.ladder = Ladder::default();
         self.turn_pools(0);
         self.told.clear();
+        self.warned_before.clear();
     }
 
     pub(super) fn looks(&self) -> Vec<Look> {

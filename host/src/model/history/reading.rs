@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use adit_plugin_api::{AlgorithmMetrics, PerformanceMetrics, Phase};
 
 use crate::model::{
+    figures,
     history::{Kind, Metric, phases},
     sample::Sample,
 };
@@ -116,9 +117,7 @@ pub fn value(metric: Metric, code: i64) -> f64 {
 /// Hundredths of H/s. What those cannot tell (tiny and vast hashrates) is kept bit by bit, as a
 /// negative number. `None`: no hashrate.
 pub fn hashrate_code(hashrate: f64) -> Option<i64> {
-    if !(hashrate.is_finite() && hashrate >= 0.0) {
-        return None;
-    }
+    let hashrate = figures::hashrate(hashrate)?;
     let hundredths = (hashrate * 100.0).round();
     let is_told = hashrate >= COARSE || hundredths / 100.0 == hashrate;
     if hashrate < VAST && is_told {

@@ -127,22 +127,22 @@ pub(super) fn session_age(metrics: &PerformanceMetrics) -> Option<Duration> {
     pool.session_ms.map(Duration::from_millis)
 }
 
-/// What the API says, unless it says nothing or the output told a change since.
+/// The value of the API, unless it has none or the output showed a change since.
 fn newest<T: Clone>(
     api: Option<&Timed<PerformanceMetrics>>,
-    told: Option<T>,
+    reported: Option<T>,
     seen: Option<&Timed<T>>,
 ) -> Option<T> {
     let replied = api.map(|it| it.at);
     match seen {
-        Some(seen) if told.is_none() || replied.is_some_and(|at| seen.at > at) => {
+        Some(seen) if reported.is_none() || replied.is_some_and(|at| seen.at > at) => {
             Some(seen.value.clone())
         }
-        _ => told,
+        _ => reported,
     }
 }
 
-/// An API that tells no more than a pool's name is completed by the output, which also knows first
+/// An API that reports no more than a pool's name is completed by the output, which also shows first
 /// when the pool changes.
 fn pool(api: Option<PoolMetrics>, seen: Option<&PoolMetrics>) -> Option<PoolMetrics> {
     let (Some(api), Some(seen)) = (&api, seen) else { return api.or_else(|| seen.cloned()) };
@@ -162,8 +162,8 @@ fn pool(api: Option<PoolMetrics>, seen: Option<&PoolMetrics>) -> Option<PoolMetr
     })
 }
 
-/// What was true of a run that nothing is heard of: totals, and which pool it was at. That it hashes
-/// and is connected is not known any more.
+/// Reduces the stats of a run without signs of life to what stays true: totals, and the pool it was at.
+/// Whether it hashes and is connected is unknown.
 fn fall_silent(metrics: &mut PerformanceMetrics) {
     metrics.hashrate = None;
     if let Some(pool) = &mut metrics.pool {

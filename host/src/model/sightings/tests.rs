@@ -128,12 +128,12 @@ fn a_frozen_program_does_not_hash() {
         sightings
     }] {
         let now = secs(31);
-        assert_eq!(rate_at(&sightings, 31), None, "what was printed before is older still");
+        assert_eq!(rate_at(&sightings, 31), None, "an older line is no better");
         assert!(sightings.is_unheard(now, LIFETIME));
         assert_eq!(sightings.metrics(now, LIFETIME).shares, Some(8), "a total stays true");
         let later = sightings.metrics(secs(132), LIFETIME);
-        assert_eq!(later.phase, None, "the output told none");
-        assert_eq!(later.pool, None, "only the API told of it");
+        assert_eq!(later.phase, None, "the output has none");
+        assert_eq!(later.pool, None, "only the API has it");
     }
 }
 
@@ -210,16 +210,16 @@ fn the_output_tells_what_an_api_leaves_out_of_the_pool() {
         let pool = PoolMetrics { url: url.to_owned(), connected, ..PoolMetrics::default() };
         PerformanceMetrics { pool: Some(pool), ..PerformanceMetrics::default() }
     };
-    let told = |observation, api| {
+    let shown = |observation, api| {
         let mut sightings = seen([observation]);
         sightings.see_reply(api, moment(1));
         sightings.metrics(secs(1), LIFETIME).pool.unwrap()
     };
-    let it = told(pool("a:1", true), api("a:1", None));
+    let it = shown(pool("a:1", true), api("a:1", None));
     assert_eq!((it.connected, it.difficulty), (Some(true), Some(5)));
-    let it = told(pool("b:1", false), api("a:1", None));
+    let it = shown(pool("b:1", false), api("a:1", None));
     assert_eq!((it.url.as_str(), it.connected), ("b:1", Some(false)));
-    let it = told(pool("b:1", false), api("a:1", Some(true)));
+    let it = shown(pool("b:1", false), api("a:1", Some(true)));
     assert_eq!((it.url.as_str(), it.difficulty), ("a:1", None));
 }
 
@@ -292,7 +292,7 @@ fn a_change_that_was_printed_since_the_last_reply_is_newer() {
     assert_eq!(metrics.phase, Some(Phase::Paused));
     assert_eq!(metrics.algorithm.as_deref(), Some("rx/wow"));
     sightings.see_reply(reply("a:1", 15, 3), moment(20));
-    // What is told again is no change.
+    // A repetition is no change.
     see(&mut sightings, phase(Phase::Paused), moment(22));
     let metrics = sightings.metrics(secs(22), LIFETIME);
     assert_eq!(metrics.phase, Some(Phase::Mining));

@@ -30,7 +30,7 @@ pub struct Baseline {
     /// Seconds of hashing for one accepted share, of the whole miner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_gap_s: Option<f64>,
-    /// The difficulty that this holds for, when it is told.
+    /// The difficulty at which this was measured, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_difficulty: Option<f64>,
 }

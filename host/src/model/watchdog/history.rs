@@ -317,7 +317,7 @@ impl History {
     fn pay(&mut self, look: &Look, shares: u64) {
         self.rejected_in_row = 0;
         let worked = std::mem::take(&mut self.unpaid);
-        // The first one may have waited for what nobody saw.
+        // Work before the first one may have gone unseen.
         if std::mem::replace(&mut self.is_paid, true) {
             #[expect(clippy::cast_precision_loss, reason = "shares between two looks are few")]
             let gap_s = worked.as_secs_f64() / shares as f64;

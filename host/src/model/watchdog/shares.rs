@@ -51,11 +51,11 @@ impl Case<'_> {
             return None;
         }
         let last = &self.history.last()?.metrics;
-        // Some programs tell no shares; one that waits for its first share says so.
+        // Some programs report no shares; one that waits for its first share says so.
         if last.shares.is_none() && self.phase != Phase::Waiting {
             return None;
         }
-        // Nobody counts shares while the API is gone that did, unless they are printed too.
+        // While an API that counted shares is gone they are unknown, unless they are printed too.
         let counted_by_api = self.history.marks.api.is_some();
         let signs = &self.history.last()?.signs;
         if counted_by_api && !self.says.api.is_alive() && signs.shares == 0 {
@@ -92,7 +92,7 @@ impl Case<'_> {
         const AGES_S: f64 = 1e9;
         let metrics = &self.history.last()?.metrics;
         let rate = metrics.hashrate.filter(|rate| *rate > 0.0)?;
-        Some(Duration::from_secs_f64((difficulty(metrics)? / rate).min(AGES_S)))
+        Duration::try_from_secs_f64((difficulty(metrics)? / rate).min(AGES_S)).ok()
     }
 
     /// What is usual, as a sentence.

@@ -103,8 +103,8 @@ fn hashes_of_which_no_share_is_accepted() {
     let play = drought(2 * HOUR);
     play.is_only_warned(Cause::NoShares);
     let text = play.warned().unwrap().to_string();
-    for told in ["no share was accepted for", "one every 60 s is usual", "12500.0 H/s"] {
-        assert!(text.contains(told), "{text}");
+    for part in ["no share was accepted for", "one every 60 s is usual", "12500.0 H/s"] {
+        assert!(text.contains(part), "{text}");
     }
     // Rejected shares are shares too, but pay for nothing.
     let play = Play::new().mine(HOUR).go(3 * HOUR, |look, passed| {
