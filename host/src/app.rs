@@ -129,8 +129,7 @@ impl App {
         node::raise_limit();
         let home = Home::new(settings.state_dir.clone());
         let releases = open_releases(settings, &home)?;
-        let tls = settings.api.tls().map(|(certificate, key)| Tls::open(certificate, key));
-        let tls = tls.transpose()?;
+        let tls = open_tls(settings)?;
         let lock = home.lock()?;
         home.use_reserve();
         home.sweep();
@@ -223,6 +222,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
         let by = taken.then(|| port::listener(address.port())).flatten();
         Error::Listen { address, source, by }
     })
+}
+
+fn open_tls(settings: &Settings) -> Result<Option<Tls>, Error> {
+    let files = settings.api.tls();
+    Ok(files.map(|(certificate, key)| Tls::open(certificate, key)).transpose()?)
 }
 
 fn open_releases(settings: &Settings, home: &Home) -> Result<Releases, Error> {

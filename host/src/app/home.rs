@@ -65,7 +65,7 @@ impl Notice {
         Self {
             pid: rustix::process::getpid().as_raw_nonzero().get(),
             address,
-            certificate: api.tls_certificate.as_deref().map(whole_path),
+            certificate: api.tls_certificate.clone().map(whole_path),
             base_path: api.base_path.clone(),
             demo,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -73,15 +73,15 @@ impl Notice {
     }
 }
 
-/// `path` for readers in other folders.
-fn whole_path(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+/// `path` for readers in other directories.
+fn whole_path(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 impl Home {
     /// The folder at `path`; nothing is touched yet. Keepers are found by whole paths.
     pub fn new(path: PathBuf) -> Self {
-        Self(whole_path(&path))
+        Self(whole_path(path))
     }
 
     /// The folder itself.

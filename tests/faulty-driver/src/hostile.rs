@@ -54,6 +54,7 @@ fn text(text: &str) -> CString {
 }
 
 /// What reaches other processes, the whole machine, or memory that no limit counts.
+#[expect(clippy::too_many_lines, reason = "one table of calls")]
 fn call(what: &str, argument: &str, data_dir: &Path) -> io::Result<c_long> {
     let host = host_pid();
     let own = c_long::from(std::process::id().cast_signed());

@@ -64,9 +64,8 @@ impl Confinement {
             ("processes", &self.processes),
             ("calls", &self.calls),
         ];
-        let is_missing =
-            |(name, rule): &(&str, &Rule)| !rule.enforced && !(network && *name == "network");
-        let missing: Vec<_> = { rules.into_iter().filter(is_missing) }
+        let is_fine = |(name, rule): &(&str, &Rule)| rule.enforced || network && *name == "network";
+        let missing: Vec<_> = { rules.into_iter().filter(|rule| !is_fine(rule)) }
             .map(|(name, rule)| format!("{name} ({})", rule.detail))
             .collect();
         (!missing.is_empty()).then(|| missing.join(", "))

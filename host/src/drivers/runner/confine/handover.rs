@@ -24,6 +24,7 @@ pub(crate) fn send(socket: impl AsFd, listener: Option<OwnedFd>) -> io::Result<(
         control.push(SendAncillaryMessage::ScmRights(&descriptors));
     }
     sendmsg(socket, &[IoSlice::new(&[0])], &mut control, SendFlags::empty())?;
+    drop(listener);
     Ok(())
 }
 
