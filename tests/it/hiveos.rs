@@ -183,7 +183,7 @@ fn install(host: &mut Host, name: &str, files: &[(&str, &str)]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-fn start(host: &Host, name: &str, kind: &str, more: serde_json::Value) {
+fn start(host: &Host, name: &str, kind: &str, more: &serde_json::Value) {
     let mut config =
         json!({ "url": format!("pool-{name}.example:1"), "wallet": format!("WALLET{name}") });
     config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -224,7 +224,7 @@ fn two_miners_of_a_package_share_nothing_however_it_writes_its_paths() {
         ],
     );
     for name in ["a", "b"] {
-        start(&host, name, "quartz", json!({}));
+        start(&host, name, "quartz", &json!({}));
     }
     for (name, other) in [("a", "b"), ("b", "a")] {
         let log = wait_for("the package to read what it wrote", || {
@@ -263,7 +263,7 @@ fn a_package_writes_nowhere_but_in_its_run() {
             ("h-stats.sh", STATS),
         ],
     );
-    start(&host, "a", "escape", json!({ "extra": outside.to_str().unwrap() }));
+    start(&host, "a", "escape", &json!({ "extra": outside.to_str().unwrap() }));
     let log = wait_for("all attempts", || {
         let log = host.get("/miners/a/logs?lines=500").to_string();
         log.contains("tried all").then_some(log)
@@ -291,7 +291,7 @@ fn numbers_as_bc_and_careless_scripts_write_them_are_read() {
             ("h-stats.sh", &stats),
         ],
     );
-    start(&host, "a", "small", json!({}));
+    start(&host, "a", "small", &json!({}));
     let stats = wait_for("stats of the device", || {
         let stats = host.miner("a")["stats"].clone();
         (!stats["devices"][0]["temperature"].is_null()).then_some(stats)
@@ -326,7 +326,7 @@ fn a_long_log_is_cut_and_what_h_stats_leaves_is_ended() {
             ("h-stats.sh", stats),
         ],
     );
-    start(&host, "a", "flood", json!({}));
+    start(&host, "a", "flood", &json!({}));
     let log = work(&host, "a").join("var/log/miner/flood/flood.log");
     wait_for("the log to be cut and written on", || {
         let text = fs::read(&log).ok()?;

@@ -166,7 +166,7 @@ mod tests {
         let number = store.add_audit(entry("a", true, 1)).await.unwrap();
         let raised = AuditEntry { suppressed: Some(7), ..entry("a", true, 2) };
         assert!(store.count_audit(number, raised.clone()).await.unwrap());
-        assert_eq!(store.audit(9).await.unwrap(), [raised.clone()]);
+        assert_eq!(store.audit(9).await.unwrap(), std::slice::from_ref(&raised));
         assert!(!store.count_audit(number + 1, raised).await.unwrap());
     }
 }

@@ -135,6 +135,7 @@ fn the_history_waits_for_room(host: &Host, state: &Path, ballast: &Path) {
 
 #[test]
 #[ignore = "the test above runs this where it may mount"]
+#[expect(clippy::too_many_lines, reason = "one story of a disk")]
 fn full_disk_inside() {
     // Not a test by itself: only in a namespace of its own it may mount.
     if !is_in_own_mounts() {

@@ -221,11 +221,10 @@ async fn an_announced_key_is_nobody_elses() {
     let table = &fixture.table;
     let (one, two) = (key(1), key(2));
     table.join(PeerRow { next_key: None, ..row(2) }).await.unwrap();
-    let book = table.book();
-    assert!(book.is_free(&one, &key(100)) && book.is_free(&two, &key(102)));
-    assert!(!book.is_free(&two, &key(100)), "the other one announced it");
-    assert!(!book.is_free(&one, &two) && !book.is_free(&one, &one));
-    drop(book);
+    let is_free = |owner: &PublicKey, next: &PublicKey| table.book().is_free(owner, next);
+    assert!(is_free(&one, &key(100)) && is_free(&two, &key(102)));
+    assert!(!is_free(&two, &key(100)), "the other one announced it");
+    assert!(!is_free(&one, &two) && !is_free(&one, &one));
     let taken = PeerRow { next_key: Some(key(100)), ..row(3) };
     let paired = table.pair(INVITE, 1, taken).await.unwrap().unwrap();
     assert_eq!(paired.next_key, None);
