@@ -157,7 +157,7 @@ const NETWORK: &[u32] = &[
     nr::__NR_recvmmsg,
 ];
 
-/// What an argument must be. All are numbers of 32 bits, but for [`Null`](Self::Null).
+/// What an argument must be. All are numbers of 32 bits, but for [`BeNull`](Self::BeNull).
 #[derive(Clone, Copy)]
 enum Must {
     Be(u32),
