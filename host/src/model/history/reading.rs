@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use adit_plugin_api::{AlgorithmMetrics, PerformanceMetrics, Phase};
 
 use crate::model::{
-    figures,
+    figures::hashrate as sensible,
     history::{Kind, Metric, phases},
     sample::Sample,
 };
@@ -66,7 +66,7 @@ impl Reading {
     /// Sets a number from its value; what cannot be is left out.
     pub fn set_number(&mut self, metric: Metric, value: f64) {
         let code = match metric {
-            Metric::Hashrate => hashrate_code(value),
+            Metric::Hashrate => sensible(value).and_then(hashrate_code),
             Metric::Temperature | Metric::Power => tenths_code(value),
             Metric::Accepted | Metric::Rejected => {
                 (0.0..MOST_COUNT).contains(&value).then(|| whole(value.round()))
@@ -89,7 +89,7 @@ impl Reading {
 
 fn figures(metrics: &PerformanceMetrics) -> Reading {
     let mut reading = Reading::default();
-    reading.set(Metric::Hashrate, metrics.hashrate.and_then(hashrate_code));
+    reading.set(Metric::Hashrate, metrics.hashrate.and_then(sensible).and_then(hashrate_code));
     reading.set(Metric::Accepted, metrics.shares.and_then(count_code));
     reading.set(Metric::Rejected, metrics.rejected.and_then(count_code));
     reading.set(Metric::Temperature, temperature(metrics).and_then(tenths_code));
@@ -117,7 +117,9 @@ pub fn value(metric: Metric, code: i64) -> f64 {
 /// Hundredths of H/s. What those cannot tell (tiny and vast hashrates) is kept bit by bit, as a
 /// negative number. `None`: no hashrate.
 pub fn hashrate_code(hashrate: f64) -> Option<i64> {
-    let hashrate = figures::hashrate(hashrate)?;
+    if !(hashrate.is_finite() && hashrate >= 0.0) {
+        return None;
+    }
     let hundredths = (hashrate * 100.0).round();
     let is_told = hashrate >= COARSE || hundredths / 100.0 == hashrate;
     if hashrate < VAST && is_told {
