@@ -144,20 +144,20 @@ impl Shelf {
     /// Which version runs, if any.
     pub(crate) fn active(&self) -> Option<Active> {
         let path = self.folder.join("active.json");
-        let active: Active = match read(&path) {
-            Some(active) => active,
+        // The file may be damaged, or changed by hand.
+        let safe = |version: &str| service::check_version(version).is_ok_and(|it| it == version);
+        match read::<Active>(&path).filter(|active| safe(&active.version)) {
+            Some(Active { version, previous }) => {
+                Some(Active { version, previous: previous.filter(|it| safe(it)) })
+            }
             // Without the file nothing is active. With a damaged one, the last installation is.
             None if path.exists() => {
                 let version = self.records().into_iter().next()?.version;
                 tracing::warn!(path = %path.display(), version, "the last installed version runs");
-                Active { version, previous: None }
+                Some(Active { version, previous: None })
             }
-            None => return None,
-        };
-        // The file may have been changed by hand.
-        let safe = |version: &str| service::check_version(version).is_ok_and(|it| it == version);
-        let previous = active.previous.filter(|it| safe(it));
-        safe(&active.version).then_some(Active { version: active.version, previous })
+            None => None,
+        }
     }
 
     /// An installed version whose program is there.

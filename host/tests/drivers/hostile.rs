@@ -244,7 +244,9 @@ async fn threads_have_a_bound() {
         };
         tokio::time::timeout(crate::place::PATIENCE, ended).await.expect("it is killed");
         let cause = faulty.runner().unwrap().last_end.unwrap().cause;
-        assert!(cause.contains("threads, more than the"), "{cause}");
+        // On a slow machine they may run into the limit on memory before.
+        let is_bounded = ["threads, more than the", "cannot allocate memory"];
+        assert!(is_bounded.iter().any(|it| cause.contains(it)), "{cause}");
     }
 }
 
