@@ -49,7 +49,7 @@ fn wait_for_peer(host: &Host, peer: &str) {
 }
 
 /// Gives the peer `peer` of `host` these rights there.
-fn allow(host: &Host, peer: &str, rights: &[&str]) {
+pub(crate) fn allow(host: &Host, peer: &str, rights: &[&str]) {
     host.ok("PUT", &format!("/peers/{peer}"), &json!({ "rights": rights }));
 }
 

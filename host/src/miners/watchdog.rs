@@ -84,7 +84,12 @@ impl Watchdog {
         let wards = Mutex::new(wards.collect());
         let (actions, restarts) = (Mutex::default(), Mutex::default());
         let mut warned: BTreeMap<MinerName, Warned> = BTreeMap::new();
-        for incident in store.incidents(None, WARNINGS).await? {
+        // Without them a warning is published again, which is no reason not to start.
+        let incidents = store.incidents(None, WARNINGS).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot read what earlier hosts warned of");
+            Vec::new()
+        });
+        for incident in incidents {
             if incident.action.is_none() {
                 warned.entry(incident.miner).or_default().push((incident.run, incident.cause));
             }
