@@ -162,7 +162,9 @@ fn the_port_of_xmrig_is_not_for_pages_and_its_failures_lock_nobody_out() {
     let own = format!("http://127.0.0.1:{port}");
     for (headers, status, shown) in [
         ([].as_slice(), 200, None),
+        (&[("Host", own.as_str())], 200, None),
         (&[("Host", "evil.example")], 403, None),
+        (&[("Host", "http://evil.example")], 403, None),
         (&[("Origin", "http://evil.example")], 403, None),
         (&[("Origin", "null")], 403, None),
         (&[("Origin", own.as_str())], 200, Some(own.clone())),

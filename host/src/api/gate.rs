@@ -126,6 +126,8 @@ pub(crate) fn check_host(
 
 /// Whether `host`, with or without port, is a name of this host, which listens on `own`.
 fn is_ours(host: &str, options: &Options, own: IpAddr) -> bool {
+    // A public client of XMRig's API (xmrig-api 0.2.7 on PyPI) sends its whole base URL as Host.
+    let host = host.strip_prefix("http://").unwrap_or(host);
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|it| it.is_ascii_digit()) => name,
         _ => host,
@@ -290,6 +292,8 @@ mod tests {
             ("localhost", true),
             ("[::1]:9090", true),
             ("rig.lan:9090", true),
+            ("http://127.0.0.1:9090", true),
+            ("http://evil.example", false),
             ("evil.example:9090", false),
             ("127.0.0.1.evil.example:9090", false),
             ("localhost.evil.example", false),
