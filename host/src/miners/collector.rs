@@ -218,19 +218,13 @@ impl Collector {
         }
         let replies = self.parts.prober.ask_all(&probes, &self.reach).await;
         let failure = self.failure(&replies);
-        let answer = instance.stats(self.launch(), replies).await;
-        // A driver that makes nothing of no reply need not call it an error, and does not know why
-        // there was none.
-        let is_nothing = match &answer {
-            Ok(metrics) => *metrics == PerformanceMetrics::default(),
-            Err(CallError::Refused { kind, .. }) => *kind == ErrorKind::Unavailable,
-            Err(_) => false,
-        };
+        let metrics = instance.stats(self.launch(), replies).await?;
         match failure {
-            Some(message) if is_nothing => {
+            // A driver that makes nothing of no reply need not call it an error.
+            Some(message) if metrics == PerformanceMetrics::default() => {
                 Err(CallError::Refused { op: "stats", kind: ErrorKind::Unavailable, message })
             }
-            _ => answer.map(Some),
+            _ => Ok(Some(metrics)),
         }
     }
 

@@ -185,7 +185,7 @@ impl Figures {
             ..PerformanceMetrics::default()
         };
         if metrics.hashrate.is_none() && metrics.shares.is_none() && metrics.phase.is_none() {
-            return Err(Error::unavailable("the replies hold no figures"));
+            return Err(Error::unavailable(nothing(replies)));
         }
         Ok(metrics)
     }
@@ -320,4 +320,11 @@ impl List {
             ..DeviceMetrics::default()
         }
     }
+}
+
+/// Why there are no stats: what kept the replies away, if anything did.
+fn nothing(replies: &[Reply]) -> String {
+    let errors = replies.iter().filter_map(|it| Some(format!("{}: {}", it.id, it.error.as_ref()?)));
+    let errors: Vec<String> = errors.collect();
+    if errors.is_empty() { "the replies hold no stats".to_owned() } else { errors.join("; ") }
 }
