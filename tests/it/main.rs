@@ -16,6 +16,7 @@ mod lifecycle;
 mod metrics;
 mod newcomer;
 mod node;
+mod other_build;
 mod services;
 mod soak;
 mod stores;

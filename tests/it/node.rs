@@ -23,11 +23,16 @@ fn node_at(name: &str, role: &str, listen: &str) -> Host {
 /// A node whose settings file has `text` after the usual settings.
 pub(crate) fn node_with(name: &str, role: &str, text: &str) -> Host {
     let mut host = Host::absent();
+    init(&mut host, name, role, text);
+    host
+}
+
+/// Starts `host` with `text` after its usual settings and makes it a node.
+pub(crate) fn init(host: &mut Host, name: &str, role: &str, text: &str) {
     let usual = std::fs::read_to_string(host.settings()).unwrap();
     std::fs::write(host.settings(), format!("{usual}{text}")).unwrap();
     host.up(&[]);
     host.ok("POST", "/node/init", &json!({ "name": name, "role": role }));
-    host
 }
 
 pub(crate) fn id(host: &Host) -> String {
@@ -54,6 +59,6 @@ pub(crate) fn allow(host: &Host, peer: &str, rights: &[&str]) {
 }
 
 /// The figures of a miner of `peer`, as `controller` was told.
-fn remote_miner(controller: &Host, peer: &str, miner: &str) -> Value {
+pub(crate) fn remote_miner(controller: &Host, peer: &str, miner: &str) -> Value {
     controller.get("/remote/stats")["peers"][peer]["miners"][miner].clone()
 }

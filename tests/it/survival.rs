@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use crate::host::{Host, is_alive, pid_at, processes, wait_for};
 
-const NONE: &Value = &Value::Null;
+pub(crate) const NONE: &Value = &Value::Null;
 
 /// The processes that run a simulated miner of the state folder, grandchildren aside.
-fn programs(state: &Path) -> Vec<u32> {
+pub(crate) fn programs(state: &Path) -> Vec<u32> {
     let link = |pid: u32, name: &str| fs::read_link(format!("/proc/{pid}/{name}")).ok();
     let runs_here = |pid: &u32| {
         link(*pid, "exe").is_some_and(|exe| exe.to_string_lossy().contains("/sim-miner"))
@@ -43,18 +43,18 @@ fn everything_of(state: &Path) -> Vec<u32> {
 }
 
 /// Waits until nothing of the state folder lives.
-fn wait_for_silence(state: &Path) {
+pub(crate) fn wait_for_silence(state: &Path) {
     wait_for("everything to end", || everything_of(state).is_empty().then_some(()));
 }
 
 /// Makes the miner `rig-1` and waits until it is mining.
-fn mining(host: &Host, config: &Value) -> Value {
+pub(crate) fn mining(host: &Host, config: &Value) -> Value {
     host.simulate("rig-1", config);
     host.wait_for_phase("rig-1", "mining")
 }
 
 /// Waits until `rig-1` is mining with another process than `old`.
-fn mining_afresh(host: &Host, old: u32) -> u32 {
+pub(crate) fn mining_afresh(host: &Host, old: u32) -> u32 {
     wait_for("another run", || {
         let miner = host.miner("rig-1");
         let pid = u32::try_from(miner["run"]["pid"].as_u64()?).ok()?;
@@ -63,18 +63,18 @@ fn mining_afresh(host: &Host, old: u32) -> u32 {
 }
 
 /// Waits until there are figures of `rig-1` from its API, not only from its output.
-fn figures(host: &Host) -> Value {
+pub(crate) fn figures(host: &Host) -> Value {
     wait_for("figures", || {
         let stats = host.get("/miners/rig-1/stats");
         (stats["hashrate"].is_number() && stats["uptime"].is_number()).then_some(stats)
     })
 }
 
-fn keeper(miner: &Value) -> u32 {
+pub(crate) fn keeper(miner: &Value) -> u32 {
     pid_at(&miner["run"]["keeperPid"])
 }
 
-fn pid(miner: &Value) -> u32 {
+pub(crate) fn pid(miner: &Value) -> u32 {
     pid_at(&miner["run"]["pid"])
 }
 
@@ -85,7 +85,7 @@ fn counted(lines: &[String]) -> Vec<u64> {
 }
 
 /// Checks that no counted line is missing and none is there twice, and returns how many there are.
-fn assert_no_gap(lines: &[String]) -> u64 {
+pub(crate) fn assert_no_gap(lines: &[String]) -> u64 {
     let numbers = counted(lines);
     let last = *numbers.last().unwrap();
     let broken = numbers.iter().zip(1..).find(|(number, expected)| **number != *expected);
@@ -94,17 +94,17 @@ fn assert_no_gap(lines: &[String]) -> u64 {
 }
 
 /// Reads the log of `rig-1` piece by piece, over the lives of several hosts.
-struct Follower {
+pub(crate) struct Follower {
     cursor: String,
-    lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
 }
 
 impl Follower {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { cursor: "0:0".to_owned(), lines: Vec::new() }
     }
 
-    fn read(&mut self, host: &Host) {
+    pub(crate) fn read(&mut self, host: &Host) {
         loop {
             let page = host.get(&format!("/miners/rig-1/logs?after={}", self.cursor));
             assert_eq!(page["skippedBytes"], 0);
@@ -124,18 +124,18 @@ impl Follower {
 }
 
 /// Random numbers that a failed test can be repeated with.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     #[expect(clippy::print_stderr, reason = "a failed test tells its seed")]
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let seed = std::env::var("ADIT_TEST_SEED").ok().and_then(|text| text.parse().ok());
         let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) * 0x9e37_79b9 + 1);
         eprintln!("ADIT_TEST_SEED={seed}");
         Self(seed)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         // Xorshift: spread is all that is asked of it.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -144,13 +144,13 @@ impl Random {
     }
 
     /// Lets up to `most_ms` pass. Not a wait for anything: it moves the moment of what follows.
-    fn pause(&mut self, most_ms: u64) {
+    pub(crate) fn pause(&mut self, most_ms: u64) {
         thread::sleep(Duration::from_micros(self.below(most_ms * 1000)));
     }
 }
 
 /// Starts a host and kills it at a random moment of its first `most_ms`.
-fn start_and_kill(host: &Host, random: &mut Random, most_ms: u64) {
+pub(crate) fn start_and_kill(host: &Host, random: &mut Random, most_ms: u64) {
     let mut starting = host.spawn(&[]);
     random.pause(most_ms);
     starting.kill().unwrap();
@@ -164,6 +164,6 @@ fn record(host: &Host, name: &str) -> Value {
 }
 
 /// A configuration that counts its lines.
-fn counting() -> Value {
+pub(crate) fn counting() -> Value {
     json!({ "hashrate": 5000.0, "misbehave": { "countLines": true, "countIntervalMs": 5 } })
 }
