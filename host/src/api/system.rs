@@ -46,8 +46,14 @@ fn components(api: &Api) -> [(&'static str, Option<String>); 3] {
     // What is damaged is for those with a token: see the doctor.
     let damaged = "the database is damaged; run adit doctor".to_owned();
     let store = api.0.miners.database_damage().map(|_| damaged);
-    // The API answers only when the drivers have begun.
-    [("manager", manager), ("drivers", None), ("store", store)]
+    // Reasons are for those with a token as well.
+    let drivers = match api.0.drivers.retried() {
+        0 => None,
+        count => Some(format!(
+            "{count} of its drivers could not be loaded and are tried again; run adit doctor"
+        )),
+    };
+    [("manager", manager), ("drivers", drivers), ("store", store)]
 }
 
 /// What existing clients know as the system's information: their names, not ours.

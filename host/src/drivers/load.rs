@@ -4,13 +4,16 @@
 //! The file that the operator put in place is never opened by the system's loader: were it written
 //! to later, this process would die. The loader gets a private copy under a name that was never
 //! used before (it mistakes equal names and equal inodes for the same library), which is deleted as
-//! soon as it is mapped. A library stays mapped for the life of the process, because its type
-//! descriptions are kept by others.
+//! soon as it is mapped. On a full disk the copy is a sealed file in memory. A library stays mapped
+//! for the life of the process, because its type descriptions are kept by others.
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -62,9 +65,12 @@ pub enum LoadError {
 /// [`LoadError`]; the library may stay mapped even so.
 pub fn load(bytes: &[u8], dir: &Path) -> Result<DriverModule_Ref, LoadError> {
     let copy = PrivateCopy::new(bytes, dir)?;
-    let opened = open(copy.path());
-    drop(copy);
-    root_module(header(opened?)?)
+    let library = open(copy.path())?;
+    if copy.is_in_memory() {
+        // Its name is a number that would be used again, and the loader knows it now.
+        std::mem::forget(copy);
+    }
+    root_module(header(library)?)
 }
 
 /// Maps the private copy at `path` and checks it, as [`load`] does.
@@ -79,34 +85,93 @@ pub fn map(path: &Path) -> Result<DriverModule_Ref, LoadError> {
 
 /// A private copy of a library. Deleted when dropped; what is mapped stays mapped.
 #[derive(Debug)]
-pub struct PrivateCopy(PathBuf);
+pub struct PrivateCopy {
+    path: PathBuf,
+    /// The copy itself, where the disk has no room for it. It exists as long as this is open.
+    memory: Option<fs::File>,
+}
 
 impl PrivateCopy {
     /// Writes the library `bytes` into `dir`, a folder for private copies that nobody else uses; it
-    /// is made when missing. Blocks.
+    /// is made when missing. On a full disk the copy is in memory. Blocks.
     ///
     /// # Errors
     /// [`LoadError::Copy`].
     pub fn new(bytes: &[u8], dir: &Path) -> Result<Self, LoadError> {
         let failed = |source| LoadError::Copy { dir: dir.to_path_buf(), source };
-        private_dir(dir).map_err(failed)?;
-        let copy = Self(dir.join(format!("{}.so", uuid::Uuid::new_v4())));
-        write_copy(&copy.0, bytes).map_err(failed)?;
-        Ok(copy)
+        let on_disk = || {
+            private_dir(dir)?;
+            let path = dir.join(format!("{}.so", uuid::Uuid::new_v4()));
+            let copy = Self { path, memory: None };
+            write_copy(&copy.path, bytes)?;
+            Ok(copy)
+        };
+        match on_disk() {
+            Err(error) if is_full(&error) => {
+                tracing::warn!(%error, "no room for the copy of a driver: loading it from memory");
+                Self::in_memory(bytes).map_err(|_| failed(error))
+            }
+            copy => copy.map_err(failed),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn in_memory(bytes: &[u8]) -> io::Result<Self> {
+        use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let mut file = fs::File::from(memfd_create("adit-driver", flags)?);
+        file.write_all(bytes)?;
+        fcntl_add_seals(
+            &file,
+            SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
+        )?;
+        // Not below `self`: a driver's own process reads it as well.
+        let pid = rustix::process::getpid().as_raw_nonzero();
+        let path = format!("/proc/{pid}/fd/{}", file.as_raw_fd()).into();
+        Ok(Self { path, memory: Some(file) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn in_memory(_: &[u8]) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
+
+    /// Whether it is in the memory of this process, and not a file of the disk.
+    pub fn is_in_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+}
+
+/// Opens the copy that another process has in memory. Its path is valid while the file is open.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_memory(path: &Path) -> io::Result<(fs::File, PathBuf)> {
+    let file = fs::File::open(path)?;
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
+    Ok((file, own))
+}
+
+/// Whether the disk, or what this user may use of it, is full.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Drop for PrivateCopy {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0)
+        if self.is_in_memory() {
+            return;
+        }
+        if let Err(error) = fs::remove_file(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            let path = self.0.display();
+            let path = self.path.display();
             tracing::warn!(%path, %error, "cannot delete a driver's private copy");
         }
     }

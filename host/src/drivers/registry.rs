@@ -162,6 +162,11 @@ impl Drivers {
         listed
     }
 
+    /// How many files could not be loaded for a reason that may pass. They are tried again.
+    pub fn retried(&self) -> usize {
+        self.shown().listed.iter().filter(|entry| entry.is_retried).count()
+    }
+
     /// Looks at the folders again: loads what is new, replaces what has a better file, removes what
     /// has none any more.
     pub async fn refresh(&self) {

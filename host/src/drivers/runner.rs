@@ -107,6 +107,8 @@ impl Default for Rations {
 pub(crate) struct LoadOrder {
     /// The private copy of the driver's library.
     pub(crate) library: PathBuf,
+    /// Whether it is in the host's memory, and opened before the process is confined.
+    pub(crate) in_memory: bool,
     /// The driver's own folder.
     pub(crate) data_dir: PathBuf,
     /// How many calls there may be at once.
@@ -193,6 +195,7 @@ impl Runner {
     ) -> Self {
         let order = LoadOrder {
             library: copy.path().to_path_buf(),
+            in_memory: copy.is_in_memory(),
             data_dir,
             threads: limits.calls_at_once,
             memory_bytes: rations.memory_bytes,
@@ -230,6 +233,11 @@ impl Runner {
             confinement: state.confinement.clone(),
             refused: self.0.refusals.list(),
         }
+    }
+
+    /// Whether no process could be started for it, which is not the driver's fault.
+    pub(crate) fn never_started(&self) -> bool {
+        lock(&self.0.state).pid.is_none()
     }
 
     /// How its process ended, if there is none for that reason.

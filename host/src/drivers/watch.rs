@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::drivers::{registry::Drivers, search::Search};
@@ -22,6 +22,9 @@ use crate::drivers::{registry::Drivers, search::Search};
 const LOOK: Duration = Duration::from_millis(500);
 /// Longest time without a look.
 const LOOK_ANYWAY: Duration = Duration::from_secs(10);
+/// Time between two attempts to load what was refused for a reason that may pass. Each reads all
+/// files.
+const RETRY: Duration = Duration::from_secs(10);
 /// Pause after the kernel told of a change: more of them come together.
 #[cfg(target_os = "linux")]
 const SETTLE: Duration = Duration::from_millis(100);
@@ -75,10 +78,12 @@ impl Look {
 
 impl Drivers {
     /// Loads, replaces and removes drivers as their files come and go, until `ending`. What was
-    /// there when the drivers were loaded counts as known.
+    /// there when the drivers were loaded counts as known. Tries again what the machine had no room
+    /// for.
     pub async fn watch(&self, ending: CancellationToken) {
         let mut acted_on = self.known_look();
         let mut last = acted_on.clone();
+        let mut tried = Instant::now();
         loop {
             // Made before the look, so that nothing happens unnoticed between the two.
             let mut notices = Notices::of(&self.search().dirs);
@@ -88,9 +93,14 @@ impl Drivers {
                 sleep(LOOK).await;
                 continue;
             };
-            if now != acted_on && now == last {
-                tracing::debug!("the folders of drivers changed");
+            let is_changed = now != acted_on && now == last;
+            let must_retry = self.retried() > 0;
+            if is_changed || must_retry && tried.elapsed() >= RETRY {
+                tracing::debug!(is_changed, "looking for drivers again");
                 self.refresh().await;
+                tried = Instant::now();
+            }
+            if is_changed {
                 acted_on = now.clone();
             }
             last = now;
@@ -99,6 +109,7 @@ impl Drivers {
                 () = ending.cancelled() => return,
                 _ = notices.next(), if is_settled => {}
                 () = sleep(LOOK), if !is_settled => {}
+                () = sleep(RETRY), if must_retry => {}
             }
         }
     }

@@ -237,6 +237,11 @@ fn driver(listed: &Listed) -> Option<Finding> {
     let command = |verb: &str| listed.id.as_ref().map(|id| format!("adit driver {verb} {id}"));
     let (what, verdict, fix) = match listed.state {
         State::Loaded => return None,
+        State::Refused if listed.is_retried => (
+            "cannot be loaded now",
+            Verdict::Problem,
+            "remove the cause: it is loaded by itself within 10 seconds".to_owned(),
+        ),
         State::Refused => (
             "is refused",
             Verdict::Warning,
@@ -314,6 +319,7 @@ mod tests {
             state,
             isolation: None,
             reason: Some(reason.to_owned()),
+            is_retried: false,
             sha256: None,
             interpreter: None,
             loaded_at: None,
@@ -331,6 +337,10 @@ mod tests {
             assert!(found[0].fix.as_deref().unwrap().contains(fix), "{found:?}");
             assert_eq!(found[1].verdict, Verdict::Ok);
         }
+        let waiting = Listed { is_retried: true, ..listed(State::Refused, "No space left") };
+        let found = driver(&waiting).unwrap();
+        assert_eq!(found.verdict, Verdict::Problem);
+        assert!(found.fix.unwrap().contains("loaded by itself"), "{}", found.told);
         assert_eq!(drivers(&[])[0].verdict, Verdict::Problem);
     }
 }

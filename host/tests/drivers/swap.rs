@@ -99,6 +99,34 @@ async fn a_driver_is_loaded_replaced_and_removed_with_its_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_machine_has_no_room_for_is_loaded_by_itself_later() {
+    let (place, told) = (Place::with_drivers(), Told::default());
+    let data = place.data_dir("faulty").parent().unwrap().to_owned();
+    fs::write(&data, "no folder can be made here").unwrap();
+    let drivers = place.load_with(options(&place, &told)).await;
+    assert_eq!(drivers.retried(), 2);
+    let listed = entry(&drivers, &place.path("faulty.so"));
+    assert_eq!((listed.state, listed.is_retried), (State::Refused, true));
+    assert!(listed.reason.unwrap().starts_with("cannot make the driver's folder"));
+    drivers.refresh().await;
+    assert_eq!(told.take(), ["driver.refused", "driver.refused"], "it is reported once");
+
+    let ending = CancellationToken::new();
+    let watching = tokio::spawn({
+        let (drivers, ending) = (drivers.clone(), ending.clone());
+        async move { drivers.watch(ending).await }
+    });
+    fs::remove_file(&data).unwrap();
+    wait_for("both are loaded", || drivers.loaded().count() == 2).await;
+    assert_eq!(
+        (drivers.retried(), entry(&drivers, &place.path("faulty.so")).is_retried),
+        (0, false)
+    );
+    ending.cancel();
+    watching.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_did_not_change_is_left_alone() {
     let (place, told) = (Place::with_drivers(), Told::default());
     let drivers = place.load_with(options(&place, &told)).await;

@@ -192,22 +192,33 @@ fn full_disk_inside() {
     assert!(!is_alive(pid(&unwanted)));
     assert_eq!(host.miner("unwanted")["phase"], "stopped");
 
-    // The next host starts, after an end in good order and after a kill.
+    // The next host starts, after an end in good order and after a kill, and has its drivers:
+    // without room for copies they are loaded from memory, also into processes of their own.
     for is_killed in [false, true] {
         if is_killed {
             host.kill();
+            let isolation = "[drivers.isolation]\nsim = \"process\"\n";
+            fs::write(host.settings(), format!("{settings}{isolation}")).unwrap();
         } else {
             host.interrupt();
         }
         fill(&state);
         host.up(&[]);
-        // There may be no room for the copies of drivers, without which no phase is known.
-        wait_for("the run to be adopted", || {
-            (host.miner("rig-1")["running"] == true).then_some(())
-        });
+        host.wait_for_phase("rig-1", "mining");
         assert_eq!(host.program("rig-1"), pid(&miner));
         assert!(programs(&state).contains(&pid(&miner)));
         assert_eq!(host.run_json(&["miner", "list"]).as_array().unwrap().len(), 3);
+        assert_eq!(host.get("/ready")["status"], "ready");
+        let driver = host.get("/drivers/sim");
+        let isolation = if is_killed { "process" } else { "in-process" };
+        assert_eq!(driver["isolation"], isolation, "{driver}");
+        if is_killed {
+            let confinement = &driver["process"]["confinement"];
+            assert_eq!(confinement["files"]["enforced"], true, "{confinement}");
+        }
+        wait_for("a message about the copies", || {
+            host.log().contains("no room for the copy of a driver").then_some(())
+        });
     }
     host.kill();
     fs::remove_file(ballast).unwrap();

@@ -33,6 +33,10 @@ pub struct Listed {
     /// Why it was refused or does not work, on one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it is refused for a reason that may pass, such as a full disk, and tried again by
+    /// itself.
+    #[serde(rename = "retried", skip_serializing_if = "std::ops::Not::not")]
+    pub is_retried: bool,
     /// SHA-256 of the file in hex, when it could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
@@ -84,6 +88,7 @@ impl Listed {
             state: State::Refused,
             isolation: None,
             reason: None,
+            is_retried: false,
             sha256: None,
             interpreter: None,
             loaded_at: None,

@@ -8,14 +8,15 @@ use crate::{
         registry::{
             Listed, Options,
             find::{Place, Rival, by_version},
-            load::load_one,
+            load::{Refusal, load_one},
         },
         text::one_line,
     },
     model::name::DriverId,
 };
 
-/// Files that were tried and cannot be loaded, and why.
+/// Files that were tried and cannot be loaded, and why. Those whose reason may pass are not among
+/// them.
 pub(super) type Failures = BTreeMap<Tried, String>;
 
 /// What of a file makes it worth another try when it changes.
@@ -94,10 +95,13 @@ pub(super) async fn settle(
                     entry.serves(&driver);
                     settled.driver = Some(driver);
                 }
-                Err(reason) => {
+                Err(Refusal { reason, is_passing }) => {
                     let reason = one_line(&reason);
                     entry.reason = Some(reason.clone());
-                    settled.failures.insert(tried, reason);
+                    entry.is_retried = is_passing;
+                    if !is_passing {
+                        settled.failures.insert(tried, reason);
+                    }
                 }
             }
         }

@@ -67,13 +67,16 @@ fn begin() -> io::Result<()> {
     let Some(first) = read(&mut reader)? else { return Ok(()) };
     let order = first.parts.first().and_then(|part| serde_json::from_slice(part).ok());
     let order: LoadOrder = order.ok_or_else(|| frame::broken("no order to load"))?;
+    // Its path leads to another process, which is out of reach then.
+    let memory = order.in_memory.then(|| load::open_memory(&order.library)).transpose()?;
+    let library = memory.as_ref().map_or(&order.library, |(_, path)| path);
     let (mut confinement, listener) = confine(&order);
     handover::send(reader.get_ref(), listener)?;
     seal(&order, &mut confinement);
     let loaded = confinement
         .require(&order)
         .map_err(Error::failed)
-        .and_then(|()| load::map(&order.library).map_err(|error| Error::failed(error.to_string())));
+        .and_then(|()| load::map(library).map_err(|error| Error::failed(error.to_string())));
     let told = serde_json::to_vec(&confinement).map_err(io::Error::other)?;
     link.send(&first.answer(loaded.as_ref().map(|_| vec![told]).map_err(Clone::clone)))?;
     let Ok(module) = loaded else { return Ok(()) };

@@ -186,7 +186,8 @@ fn restrict_files(order: &LoadOrder) -> Result<RestrictionStatus, RulesetError> 
         rules = rules.handle_access(AccessNet::from_all(LANDLOCK))?;
     }
     let own: [&Path; 1] = [&order.data_dir];
-    let library: [&Path; 1] = [&order.library];
+    // What is in memory is below no path, and open already.
+    let library = Some(&order.library).filter(|_| !order.in_memory);
     let of_network = OF_NETWORK.iter().filter(|_| order.network);
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
     // Files and folders, nothing that leads elsewhere: no devices, sockets, pipes or links.
