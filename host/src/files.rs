@@ -1,4 +1,5 @@
-//! Reads files that an operator names, by a setting, an argument or a request.
+//! Reads files that an operator names, by a setting, an argument or a request, and those of the
+//! state folder, which anything may have replaced.
 //!
 //! A path may lead to anything. Opening a named pipe waits for another process, possibly for ever,
 //! and opening a device may do something; so what is no regular file is refused before it is opened.
@@ -11,6 +12,7 @@ use std::{
 };
 
 use rustix::fs::OFlags;
+use serde::de::DeserializeOwned;
 
 /// Largest file that is read whole, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -40,6 +42,27 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
     }
     Ok(bytes)
+}
+
+/// Reads the JSON in the regular file at `path`. A byte order mark is skipped.
+///
+/// # Errors
+/// As for [`read`], or when it is damaged or of another shape.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+    let bytes = read(path)?;
+    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+    Ok(serde_json::from_slice(text)?)
+}
+
+/// Refuses to write to something at `path` that is no regular file. Nothing needs to be there.
+///
+/// # Errors
+/// As for [`open`].
+pub fn check_place(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        metadata => check(metadata?.file_type()),
+    }
 }
 
 /// Reads the regular file at `path` as UTF-8.
@@ -91,7 +114,13 @@ mod tests {
         ] {
             let error = read(&at(name)).unwrap_err();
             assert_eq!(error.to_string(), format!("it is {kind}, not a regular file"));
+            assert_eq!(check_place(&at(name)).unwrap_err().to_string(), error.to_string());
         }
+        assert!(check_place(&at("file")).is_ok() && check_place(&at("away")).is_ok());
+        fs::write(at("json"), "\u{feff}[1]").unwrap();
+        assert_eq!(read_json::<Vec<u8>>(&at("json")).unwrap(), [1]);
+        fs::write(at("json"), "[1").unwrap();
+        assert!(read_json::<Vec<u8>>(&at("json")).is_err());
         assert_eq!(open(&at("away")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

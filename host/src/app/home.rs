@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::{app::Error, miners, settings::ApiSettings};
+use crate::{app::Error, files, miners, settings::ApiSettings};
 
 /// The state folder of a host.
 #[derive(Clone, Debug)]
@@ -179,14 +179,19 @@ impl Home {
         }
         let mut options = fs::OpenOptions::new();
         let file = options.create(true).truncate(false).write(true).mode(0o600);
-        let file = match file.open(self.lock_file()) {
+        let opened =
+            files::check_place(&self.lock_file()).and_then(|()| file.open(self.lock_file()));
+        let file = match opened {
             Ok(file) if !self.take(&file, false)? => return Ok(None),
             // Somebody deleted or replaced it in between.
             Ok(file) if !is_at(&file, &self.lock_file()) => return Ok(None),
             Ok(file) => Some(file),
             // A full disk has no room for a new file. Other hosts of this version see the folder.
             Err(error) if error.kind() == io::ErrorKind::StorageFull => None,
-            Err(error) => return Err(self.wrong("write to the state folder")(error)),
+            Err(error) => {
+                let path = self.lock_file();
+                return Err(Error::Home { what: "open the lock", path, source: error });
+            }
         };
         Ok(is_at(&folder, &self.0).then_some(HostLock { _file: file, _folder: folder }))
     }
@@ -219,18 +224,15 @@ impl Home {
 
     /// Whether a host uses the folder now.
     pub fn is_locked(&self) -> bool {
-        [&self.0, &self.lock_file()].into_iter().any(|path| {
-            File::open(path).is_ok_and(|file| {
-                flock(&file, FlockOperation::NonBlockingLockShared)
-                    == Err(rustix::io::Errno::WOULDBLOCK)
-            })
+        [File::open(&self.0), files::open(&self.lock_file())].into_iter().flatten().any(|file| {
+            flock(&file, FlockOperation::NonBlockingLockShared)
+                == Err(rustix::io::Errno::WOULDBLOCK)
         })
     }
 
     /// How to reach the host that uses the folder now, if there is one.
     pub fn notice(&self) -> Option<Notice> {
-        let text = fs::read(self.notice_file()).ok().filter(|_| self.is_locked())?;
-        serde_json::from_slice(&text).ok()
+        files::read_json(&self.notice_file()).ok().filter(|_| self.is_locked())
     }
 
     /// Whether a host uses the folder now and cannot be found, because its notice is damaged.
@@ -331,6 +333,7 @@ impl Home {
             let path = path.clone();
             move |source| Error::Home { what, path, source }
         };
+        files::check_place(&path).map_err(wrong("read the token"))?;
         let mut file = fs::OpenOptions::new()
             .read(true)
             .custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0))

@@ -14,7 +14,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{drivers::search::cause, model::name::DriverId};
+use crate::{drivers::search::cause, files, model::name::DriverId};
 
 /// Whose drivers are loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -58,7 +58,7 @@ impl Lock {
     /// Why it cannot be used, on one line.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let cannot = |why: &str| format!("cannot use {}: {why}", path.display());
-        match fs::read_to_string(path) {
+        match files::read_to_string(path) {
             Ok(text) => {
                 toml::from_str(&text).map_err(|error: toml::de::Error| cannot(error.message()))
             }

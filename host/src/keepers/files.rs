@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::model::run::{ProcessId, RunId};
+use crate::{
+    files as regular,
+    model::run::{ProcessId, RunId},
+};
 
 /// The leash: locked while anything of the run lives.
 pub(crate) const LOCK: &str = "lock";
@@ -40,7 +43,7 @@ pub(crate) struct State {
 
 /// Reads a JSON file; `None` when there is none, it is damaged or of another shape.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    regular::read_json(path).ok()
 }
 
 /// Replaces `name` in `folder` by `content`, mode 0600. After a crash or a power cut at any moment
@@ -68,6 +71,8 @@ pub(crate) fn log_files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
         let entry = entry?;
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_prefix(LOG_PREFIX));
+        // Opening a pipe in its place would wait for ever.
+        let number = number.filter(|_| entry.file_type().is_ok_and(|it| it.is_file()));
         if let Some(start) = number.and_then(|digits| digits.parse().ok()) {
             found.push((start, entry.path()));
         }
@@ -86,6 +91,9 @@ mod tests {
         for name in [&log_name(7_000_000), &log_name(90), "log.x", "log", "log.-1", "exit.json"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
+        let (pipe, directory) = (folder.path().join("log.1"), folder.path().join("log.2"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, pipe, 0o600.into()).unwrap();
+        fs::create_dir(directory).unwrap();
         let found = log_files(folder.path()).unwrap();
         assert_eq!(found.iter().map(|file| file.0).collect::<Vec<_>>(), [90, 7_000_000]);
         assert_eq!(found[0].1, folder.path().join("log.00000000000000000090"));
@@ -100,6 +108,9 @@ mod tests {
             fs::write(&path, bad).unwrap();
             assert!(read_json::<State>(&path).is_none(), "{bad}");
         }
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        assert!(read_json::<State>(&path).is_none(), "a pipe");
         replace_durably(folder.path(), STATE, b"[2]").unwrap();
         assert_eq!(read_json::<Vec<u8>>(&path), Some(vec![2]));
     }

@@ -26,6 +26,7 @@ use rustix::{
 };
 
 use crate::{
+    files as regular,
     keepers::{
         error::{is_shortage, with_cause},
         files::{self, State},
@@ -119,9 +120,7 @@ fn prepare(folder: &Path) -> Result<(File, RunSpec), Failure> {
         Some(lock) => lock,
         None => leash::take(here).map_err(fail("take the lock"))?.ok_or(Failure::Busy)?,
     };
-    let text = fs::read(files::SPEC).map_err(fail("read spec.json"))?;
-    let spec =
-        serde_json::from_slice(&text).map_err(|error| fail("read spec.json")(error.into()))?;
+    let spec = regular::read_json(Path::new(files::SPEC)).map_err(fail("read spec.json"))?;
     Ok((lock, spec))
 }
 
@@ -214,8 +213,13 @@ fn write_exit(record: &ExitRecord) -> io::Result<()> {
 }
 
 fn open_exit() -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).open(EXIT_NEW)
+    let open = || {
+        regular::check_place(Path::new(EXIT_NEW))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600).open(EXIT_NEW)
+    };
+    // Whatever it was replaced with is in the way.
+    open().or_else(|_| fs::remove_file(EXIT_NEW).and_then(|()| open()))
 }
 
 /// Not synced: after a power cut nothing of the run is alive and the file tells nothing new.

@@ -4,7 +4,7 @@
 //! What a later host must know stands in `device.json` of the miner's folder.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::{
+    files,
     miners::{
         Error,
         probe::{Prober, Reach},
@@ -71,12 +72,11 @@ impl DeviceRun {
     /// # Errors
     /// When what was written cannot be read.
     pub(crate) fn find(miner: &MinerName, folder: &Path) -> io::Result<Option<Found>> {
-        let text = match fs::read(folder.join(FILE)) {
-            Ok(text) => text,
+        let written: Written = match files::read_json(&folder.join(FILE)) {
+            Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let written: Written = serde_json::from_slice(&text)?;
         Ok(Some(match written.end.clone() {
             Some(end) => Found::Ended(end),
             None => Found::Running(Self::of(miner, folder, written)),

@@ -12,6 +12,7 @@ use adit_plugin_api::{Config, Launch};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    files,
     miners::launch::Planned,
     model::{
         name::{DriverId, MinerName},
@@ -60,12 +61,11 @@ impl Record {
 
     /// Reads the record in a miner's folder; `None` when there is none.
     pub(crate) fn read(folder: &Path) -> io::Result<Option<Self>> {
-        let text = match fs::read(folder.join(FILE)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        Ok(Some(serde_json::from_slice(&text)?))
+        match files::read_json(&folder.join(FILE)) {
+            Ok(record) => Ok(Some(record)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the record so that either the old or the new one is there after a power cut.

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -15,6 +15,7 @@ use adit_plugin_api::{Observation, PerformanceMetrics};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    files,
     keepers::log::Log,
     miners::record::{Record, write_atomically},
     model::{plan, run::RunId},
@@ -42,16 +43,10 @@ struct Kept {
 impl Kept {
     fn read(folder: &Path) -> Self {
         let path = folder.join(FILE);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
-            Err(error) => {
+        files::read_json(&path).unwrap_or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
                 tracing::error!(path = %path.display(), %error, "cannot read what must be masked");
-                return Self::default();
             }
-        };
-        serde_json::from_slice(&text).unwrap_or_else(|error| {
-            tracing::error!(path = %path.display(), %error, "cannot read what must be masked");
             Self::default()
         })
     }
@@ -185,7 +180,7 @@ fn tidy(mut secrets: Vec<String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 

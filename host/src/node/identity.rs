@@ -12,6 +12,7 @@ use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
 use crate::{
+    files,
     model::peer::{NodeId, NodeRole, PublicKey},
     node::Error,
 };
@@ -59,7 +60,7 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-fn damaged(error: &serde_json::Error) -> String {
+fn damaged(error: &io::Error) -> String {
     format!(
         "{error}: restore it from a backup, or write it as {{\"name\":\"rig-1\",\"role\":\"worker\",\
          \"createdAtMs\":0}} with this node's name and role (controller, worker or dual)"
@@ -116,8 +117,7 @@ impl KeyFolder {
     pub fn load(&self) -> Result<Option<Identity>, Error> {
         let Some(key) = self.read_key(KEY)? else { return Ok(None) };
         let path = self.0.join(CARD);
-        let text = fs::read(&path).map_err(wrong("read", &path))?;
-        let card: Card = serde_json::from_slice(&text)
+        let card: Card = files::read_json(&path)
             .map_err(|error| wrong("understand", &path)(io::Error::other(damaged(&error))))?;
         Ok(Some(identity(key, card)))
     }

@@ -25,6 +25,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    files,
     model::name::DriverId,
     releases::{error::Error, proof::Proven, service},
 };
@@ -110,7 +111,9 @@ impl Shelf {
             fs::create_dir_all(&folder).map_err(Error::io("make", &folder))?;
         }
         let path = self.folder.join("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let mut options = File::options();
+        let options = options.create(true).truncate(false).write(true);
+        let file = files::check_place(&path).and_then(|()| options.open(&path));
         let file = file.map_err(Error::io("open", &path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Lock(file)),
@@ -185,16 +188,15 @@ impl Shelf {
 
     pub(crate) fn trust(&self) -> Result<Trust, Error> {
         let path = self.trust_file();
-        match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Trust::default()),
-            Err(error) => Err(Error::io("read", &path)(error)),
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                let advice = "restore it from a backup; if you remove it, the next release is \
-                              compared with nothing that was installed before";
-                let damaged = io::Error::other(format!("{error}: {advice}"));
-                Error::io("understand", &path)(damaged)
-            }),
-        }
+        files::read_json(&path).or_else(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                return Ok(Trust::default());
+            }
+            let advice = "restore it from a backup; if you remove it, the next release is compared \
+                          with nothing that was installed before";
+            let damaged = io::Error::other(format!("{error}: {advice}"));
+            Err(Error::io("understand", &path)(damaged))
+        })
     }
 
     /// Puts the unpacked folder `from` in its place and makes it the version that runs.
@@ -263,12 +265,14 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let bytes = fs::read(path).ok()?;
-    serde_json::from_slice(&bytes)
-        .inspect_err(
-            |error| tracing::warn!(path = %path.display(), %error, "ignored a damaged file"),
-        )
-        .ok()
+    match files::read_json(path) {
+        Ok(value) => Some(value),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "ignored a damaged file");
+            None
+        }
+    }
 }
 
 /// Replaces a file in one step; it is on disk when this returns.

@@ -19,9 +19,12 @@ use std::{
 use rusqlite::{Connection, ErrorCode, config::DbConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{
-    Error, schema,
-    tables::{self, TABLES, Table},
+use crate::{
+    files,
+    store::{
+        Error, schema,
+        tables::{self, TABLES, Table},
+    },
 };
 
 /// What was done about a damaged database.
@@ -263,8 +266,7 @@ fn write_report(salvage: &Salvage) -> io::Result<()> {
 }
 
 fn read_report(kept: &Path) -> Option<Salvage> {
-    let text = fs::read(report_of(kept)).ok().filter(|_| kept.exists())?;
-    serde_json::from_slice(&text).ok()
+    files::read_json(&report_of(kept)).ok().filter(|_| kept.exists())
 }
 
 /// The numbers behind `suffix` in the names next to `path`.

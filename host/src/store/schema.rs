@@ -4,6 +4,8 @@ use std::{fs, io, os::unix::fs::OpenOptionsExt, path::Path};
 
 use rusqlite::{Connection, config::DbConfig};
 
+use crate::files;
+
 /// Each step from one schema to the next; `user_version` counts the steps done.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_foundation.sql"),
@@ -49,6 +51,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 /// The file holds secrets: no other user may ever read it, not even while it is new.
 pub(super) fn make_private(path: &Path) -> io::Result<()> {
+    files::check_place(path)?;
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Signal, geteuid};
+use rustix::{
+    fs::{CWD, mkfifoat},
+    process::{Signal, geteuid},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,9 +31,11 @@ enum Harm {
     NoDirectory,
     OtherDirectory,
     NoRecords,
+    Pipes,
+    EndlessRecords,
 }
 
-const HARMS: [Harm; 7] = [
+const HARMS: [Harm; 9] = [
     Harm::StoppedKeeper,
     Harm::NoSocket,
     Harm::ForeignSocket,
@@ -38,7 +43,12 @@ const HARMS: [Harm; 7] = [
     Harm::NoDirectory,
     Harm::OtherDirectory,
     Harm::NoRecords,
+    Harm::Pipes,
+    Harm::EndlessRecords,
 ];
+
+/// What host and keeper write about a run.
+const RECORDS: [&str; 4] = ["state.json", "spec.json", "miner.json", "secrets.json"];
 
 impl Harm {
     fn befalls(self, host: &Host, miner: &Value) {
@@ -65,6 +75,22 @@ impl Harm {
             }
             Self::NoRecords => {
                 ["state.json", "spec.json", "miner.json", "socket"].into_iter().for_each(remove);
+            }
+            // Opening one waits until another process opens it too.
+            Self::Pipes => {
+                for name in
+                    RECORDS.into_iter().chain(["lock", "socket", "exit.json", ".exit.json.new"])
+                {
+                    remove(name);
+                    mkfifoat(CWD, folder.join(name), 0o600.into()).unwrap();
+                }
+            }
+            Self::EndlessRecords => {
+                for name in RECORDS {
+                    remove(name);
+                    std::os::unix::fs::symlink("/dev/zero", folder.join(name)).unwrap();
+                }
+                remove("socket");
             }
         }
     }
@@ -327,4 +353,41 @@ fn as_process_1_a_host_leaves_no_zombies_and_ends_on_a_signal() {
     signal(init, Signal::TERM);
     assert!(unshare.wait().unwrap().success());
     wait_for_silence(&host.state());
+}
+
+#[test]
+fn files_of_the_state_folder_that_became_pipes_keep_no_command_waiting() {
+    let mut host = Host::start();
+    let miner = mining(&host, &json!({}));
+    host.kill();
+    for (name, is_needed) in [
+        ("host.lock", true),
+        ("adit.db", true),
+        ("token", true),
+        ("host.json", false),
+        ("adit.db.schema", false),
+        ("drivers.lock", false),
+    ] {
+        let path = host.state().join(name);
+        let away = host.folder.path().join("away");
+        drop(fs::rename(&path, &away));
+        mkfifoat(CWD, &path, 0o600.into()).unwrap();
+        assert_eq!(host.run_json(&["miner", "list"])[0]["running"], true, "{name}");
+        if is_needed {
+            let output = host.run(&["up"]);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+            let reason = "it is a named pipe, not a regular file";
+            assert!(said.contains(reason) && said.contains(name), "{name}: {said}");
+        } else {
+            host.up(&[]);
+            host.wait_for_phase("rig-1", "mining");
+            host.kill();
+        }
+        drop(fs::remove_file(&path));
+        drop(fs::rename(&away, &path));
+    }
+    host.up(&[]);
+    host.wait_for_phase("rig-1", "mining");
+    assert_eq!(programs(&host.state()), [pid(&miner)]);
 }

@@ -13,7 +13,10 @@ use std::{
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use crate::store::salvage::{remove, with_suffix};
+use crate::{
+    files,
+    store::salvage::{remove, with_suffix},
+};
 
 /// Where the size of the file, in pages, stands in the first page.
 const PAGE_COUNT: std::ops::Range<usize> = 28..32;
@@ -59,7 +62,7 @@ pub(in crate::store) fn keep(path: &Path, connection: &Connection) {
 }
 
 fn read_kept(path: &Path) -> Option<Kept> {
-    serde_json::from_slice(&fs::read(with_suffix(path, ".schema")).ok()?).ok()
+    files::read_json(&with_suffix(path, ".schema")).ok()
 }
 
 fn read_schema(connection: &Connection) -> rusqlite::Result<Kept> {
