@@ -67,6 +67,13 @@ async fn a_program_that_cannot_be_executed_is_told_at_once() {
     assert_eq!(exited(&mine.launch("exit 3").await).await.code, Some(3));
 }
 
+/// How often the process has waited for something.
+fn pauses(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line?.trim().parse().ok()
+}
+
 #[tokio::test]
 async fn a_program_that_is_still_held_open_for_writing_is_waited_for() {
     let mine = Mine::new();
@@ -76,12 +83,19 @@ async fn a_program_that_is_still_held_open_for_writing_is_waited_for() {
     let mut file =
         fs::File::options().write(true).create_new(true).mode(0o755).open(&spec.program).unwrap();
     file.write_all(b"#!/bin/sh\necho fresh and running\nexec sleep 600\n").unwrap();
-    let writer = std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut first = None;
+    let writing = async {
+        // The keeper was refused: each attempt ends with a pause.
+        until("attempts to start the program", async || {
+            let Observed::Silent { keeper: Some(pid) } = mine.look().await else { return false };
+            let Some(pauses) = pauses(pid) else { return false };
+            pauses >= *first.get_or_insert(pauses) + 3
+        })
+        .await;
         drop(file);
-    });
-    mine.keepers.launch(&spec).await.unwrap();
-    writer.join().unwrap();
+    };
+    let (launched, ()) = tokio::join!(mine.keepers.launch(&spec), writing);
+    launched.unwrap();
     mine.logged("fresh and running").await;
 }
 
