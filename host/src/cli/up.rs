@@ -4,7 +4,9 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal},
     net::SocketAddr,
+    num::NonZero,
     path::PathBuf,
+    thread,
     time::Duration,
 };
 
@@ -26,6 +28,9 @@ use crate::{
 
 /// How long calls of drivers that do not return may hold the end of the process up.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// Threads that a host has besides one for each processor: that of the database, and a few that
+/// block. Each driver in a process of its own and each long wait take more.
+const THREADS: usize = 6;
 
 #[derive(Args)]
 pub(super) struct Up {
@@ -63,6 +68,7 @@ pub(super) fn run(common: &Common, up: &Up) -> Result<(), Error> {
         settings.miners.stats_interval_ms = 2_000;
     }
     settings.api.listen = up.listen.unwrap_or(settings.api.listen);
+    check_threads()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Error::message(format!("cannot begin to work: {error}")))?;
@@ -70,6 +76,30 @@ pub(super) fn run(common: &Common, up: &Up) -> Result<(), Error> {
     // A call that never returns would hold the process forever.
     runtime.shutdown_timeout(LAST_WAIT);
     done
+}
+
+/// Whether the system lets this process start the threads that a host always has. The runtime
+/// panics without them.
+fn check_threads() -> Result<(), Error> {
+    let count = thread::available_parallelism().map_or(1, NonZero::get) + THREADS;
+    let start = |_| thread::Builder::new().spawn(thread::park);
+    let started: Vec<_> = (0..count).map(start).collect();
+    let mut problem = Ok(());
+    for thread in started {
+        match thread {
+            Ok(thread) => {
+                thread.thread().unpark();
+                drop(thread.join());
+            }
+            Err(error) => problem = Err(error),
+        }
+    }
+    problem.map_err(|error| {
+        Error::message(format!(
+            "cannot start the {count} threads that a host needs at least: {error}: raise the limits \
+             on threads and memory"
+        ))
+    })
 }
 
 /// What is logged: what `ADIT_LOG` says, or everything from `info` on.

@@ -1,12 +1,19 @@
 //! Pages of the database are damaged, while no host runs and while one does.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::FileExt, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{FileExt, chown},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use rusqlite::Connection;
+use rustix::process::geteuid;
 use serde_json::{Value, json};
 
 use crate::{
-    host::{Host, is_alive, wait_for},
+    host::{Host, is_alive, processes, wait_for},
     survival::{NONE, mining, pid, programs},
 };
 
@@ -280,4 +287,71 @@ fn damaged_state_files_cost_no_miner() {
     host.ok("POST", "/miners/rig-1/restart", NONE);
     let next = crate::survival::mining_afresh(&host, pid(&miner));
     assert_eq!(programs(&host.state()), [next]);
+}
+
+/// Threads of all processes of a user.
+fn threads_of(user: u32) -> u64 {
+    let threads = |pid: u32| -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+        let is_theirs = field("Uid:")?.split_whitespace().next()? == user.to_string();
+        if is_theirs { field("Threads:")?.trim().parse().ok() } else { None }
+    };
+    processes().into_iter().filter_map(threads).sum()
+}
+
+#[test]
+fn too_few_threads_are_not_called_damage_and_cost_no_miner() {
+    let mut host = Host::absent();
+    let is_root = geteuid().is_root();
+    // A user that nothing else runs as. Root has no such limit.
+    let user = if is_root { 65533 } else { geteuid().as_raw() };
+    if is_root {
+        host.user = Some(user);
+        for path in [host.folder.path().to_owned(), host.settings()] {
+            chown(path, Some(user), None).unwrap();
+        }
+    }
+    host.up(&[]);
+    let miner = mining(&host, &json!({}));
+    host.kill();
+    wait_for("the notice of the last host to expire", || {
+        (host.run(&["down"]).status.code() == Some(3)).then_some(())
+    });
+    let log = host.folder.path().join("said");
+    let mut refusals = 0;
+    for more in 1..60 {
+        let limit = threads_of(user) + more;
+        let inner = host.command(&["up"]);
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nproc={limit}")).arg("--").arg(inner.get_program());
+        command.args(inner.get_args()).env_clear();
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut up = command.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+        let said = || fs::read_to_string(&log).unwrap();
+        let ended = wait_for("the host to start or to give up", || match up.try_wait().unwrap() {
+            Some(status) => Some(Some(status)),
+            None => said().contains("adopted the running miner").then_some(None),
+        });
+        let said = said();
+        assert!(!said.contains("damaged") && !said.contains("panicked"), "{limit}: {said}");
+        assert!(is_alive(pid(&miner)), "{limit}: {said}");
+        let Some(status) = ended else {
+            up.kill().unwrap();
+            up.wait().unwrap();
+            break;
+        };
+        assert_eq!(status.code(), Some(1), "{limit}: {said}");
+        assert!(said.contains("raise the limits on threads and memory"), "{limit}: {said}");
+        refusals += 1;
+    }
+    // Others of an ordinary user come and go.
+    assert!(refusals > 3 || !is_root, "{refusals}");
+    let kept = fs::read_dir(host.state()).unwrap().map(|it| it.unwrap().file_name());
+    let kept: Vec<_> = kept.filter(|it| it.to_string_lossy().contains("damaged")).collect();
+    assert!(kept.is_empty(), "{kept:?}");
+    host.up(&[]);
+    host.wait_for_phase("rig-1", "mining");
+    assert_eq!(host.program("rig-1"), pid(&miner));
 }

@@ -133,6 +133,42 @@ fn the_history_waits_for_room(host: &Host, state: &Path, ballast: &Path) {
     assert_eq!(gap, None, "ticks are lost");
 }
 
+/// On a full disk a new database is not called damaged, and a damaged one stays as it is.
+fn no_room_for_a_database(host: &Host, state: &Path) {
+    let (database, away) = (state.join("adit.db"), host.folder.path().join("away.db"));
+    fs::copy(&database, &away).unwrap();
+    let journals = ["-wal", "-shm", ".schema"].map(|it| state.join(format!("adit.db{it}")));
+    let kept: Vec<_> = journals.iter().map(|path| fs::read(path).unwrap_or_default()).collect();
+    let refused = |expected: &str| {
+        drop(fs::remove_file(state.join("reserve")));
+        fill(state);
+        let output = host.run(&["up"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(expected) && said.contains("free space on its disk"), "{said}");
+        let names = fs::read_dir(state).unwrap().map(|it| it.unwrap().file_name());
+        let aside: Vec<_> = names.filter(|it| it.to_string_lossy().contains("damaged-")).collect();
+        assert!(aside.is_empty(), "{aside:?}");
+        said
+    };
+    for path in journals.iter().chain([&database]) {
+        drop(fs::remove_file(path));
+    }
+    let said = refused("cannot open the database");
+    assert!(!said.contains("damaged"), "{said}");
+    fs::remove_file(state.join("ballast")).unwrap();
+    let garbage = b"this is no database at all, just text. ".repeat(300);
+    fs::write(&database, &garbage).unwrap();
+    refused("is damaged");
+    assert_eq!(fs::read(&database).unwrap(), garbage);
+    fs::remove_file(state.join("ballast")).unwrap();
+    fs::copy(&away, &database).unwrap();
+    for (path, content) in journals.iter().zip(kept) {
+        fs::write(path, content).unwrap();
+    }
+    fill(state);
+}
+
 #[test]
 #[ignore = "the test above runs this where it may mount"]
 #[expect(clippy::too_many_lines, reason = "one story of a disk")]
@@ -221,6 +257,8 @@ fn full_disk_inside() {
         });
     }
     host.kill();
+    no_room_for_a_database(&host, &state);
+    assert!(is_alive(pid(&miner)));
     fs::remove_file(ballast).unwrap();
     host.up(&[]);
     host.wait_for_phase("rig-1", "mining");
