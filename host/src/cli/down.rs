@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use adit_plugin_api::Phase;
 use clap::Args;
+use futures_util::{StreamExt as _, stream};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -26,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 /// How long miners may take to end: longer than any stop plan of a bundled driver.
 const STOP_PATIENCE: Duration = Duration::from_mins(10);
+/// How many miners are asked to stop at once.
+const STOPS_AT_ONCE: usize = 16;
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -153,13 +156,19 @@ async fn count_running(client: &Client) -> Result<usize, Error> {
 
 async fn stop_all(client: &Client) -> Result<(), Error> {
     let miners: Vec<MinerView> = client.get("/miners?brief=true").await?;
-    for miner in &miners {
+    // Together: each answer may wait for a stop plan, and what one of them says stops no other.
+    let stops = miners.iter().map(|miner| async move {
         let path = format!("/miners/{}", segment(miner.name.as_str()));
-        let answer: Value = client.delete(&path).await?;
-        if let Some(warning) = answer["warning"].as_str() {
-            eprintln!("adit: {}: {warning}", miner.name);
+        match client.delete::<Value>(&path).await {
+            Ok(answer) => {
+                if let Some(warning) = answer["warning"].as_str() {
+                    eprintln!("adit: {}: {warning}", miner.name);
+                }
+            }
+            Err(error) => eprintln!("adit: {}: {error}", miner.name),
         }
-    }
+    });
+    stream::iter(stops).for_each_concurrent(STOPS_AT_ONCE, |stop| stop).await;
     // A long stop plan outlasts the answer. What cannot be ended at all is reported later.
     let until = Instant::now() + STOP_PATIENCE;
     while Instant::now() < until {

@@ -1,5 +1,7 @@
 //! The end of a host that was asked for: what runs on, what ends, and what the operator is told.
 
+use std::{fs::File, path::Path, process::Stdio};
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -183,4 +185,55 @@ fn figures_go_on_after_a_host_that_ended_by_itself() {
     host.interrupt();
     host.up(&[]);
     wait_for("more shares", || (figures(&host)["shares"].as_u64() > before).then_some(()));
+}
+
+/// A driver of the simulated miner that gives its programs ten minutes to end, and they use them.
+fn slow_to_stop(host: &Host) -> String {
+    let example =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/declarative/sim-written.toml");
+    let mut text = std::fs::read_to_string(example).unwrap();
+    for (from, to) in [
+        ("grace = 5", "grace = 600"),
+        ("\"--devices=${devices}\"", "\"--devices=${devices}\", \"--ignore-sigterm\""),
+    ] {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let path = host.folder.path().join("slow.toml");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn stopping_waits_for_a_stop_plan_that_takes_longer_than_one_answer() {
+    let host = Host::start();
+    host.run_json(&["driver", "add", &slow_to_stop(&host)]);
+    for (name, remove) in [("stopped", false), ("removed", true)] {
+        let config = json!({ "wallet": "4WALLET", "quick": true });
+        host.ok(
+            "POST",
+            "/miners",
+            &json!({ "name": name, "type": "sim-written", "config": config }),
+        );
+        let program = pid(&host.wait_for_phase(name, "mining"));
+        let errors = host.folder.path().join(name);
+        let mut command = host.command(&["miner", "stop", name]);
+        command.args(remove.then_some("--remove"));
+        command.stdout(Stdio::piped()).stderr(File::create(&errors).unwrap());
+        let mut command = command.spawn().unwrap();
+        wait_for("the first answer", || {
+            let said = std::fs::read_to_string(&errors).unwrap();
+            said.contains(&format!("the miner {name} is still stopping")).then_some(())
+        });
+        assert!(command.try_wait().unwrap().is_none(), "it waits");
+        assert!(is_alive(program));
+        assert_eq!(host.miner(name)["phase"], "stopping");
+        signal(program, Signal::KILL);
+        let output = command.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(text(&output.stdout).trim(), format!("{name}: {name}"));
+        assert!(!is_alive(program));
+    }
+    assert_eq!(host.miner("stopped")["phase"], "stopped");
+    assert_eq!(host.call("GET", "/miners/removed", NONE).0, 404);
 }
