@@ -46,9 +46,9 @@ pub use compat::port::{Bound, Ports};
 pub use error::ErrorBody;
 pub use tls::{Tls, TlsError};
 
-use crate::{
-    api::error::ApiError, drivers::registry::Drivers, miners::Miners, node::Node, store::Store,
-};
+use crate::{api::error::ApiError, miners::Miners, node::Node};
+use adit_drivers::registry::Drivers;
+use adit_store::Store;
 
 /// What the operator set about the API.
 #[derive(Clone, Debug)]

@@ -18,16 +18,16 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, Access, Api, Bound, Tls},
     app::home::{Home, HostLock, Notice},
-    drivers::{
-        self, hosting::Hosting, news::News, registry::Drivers, runner::Spawner, search::Search,
-    },
-    keepers::{self, Binary, Keepers},
     miners::{self, Events, HostServices, Miners, PeerLink, Programs},
     node::{self, Node},
-    releases::{self, Releases, Sources},
     settings::{self, Settings},
-    store::{self, Salvage, Store},
 };
+use adit_drivers::{
+    hosting::Hosting, news::News, registry::Drivers, runner::Spawner, search::Search,
+};
+use adit_keeper_client::{Binary, Keepers};
+use adit_releases::{Releases, Sources};
+use adit_store::{Salvage, Store};
 
 /// Why the host cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -72,10 +72,10 @@ pub enum Error {
     Tls(#[from] api::TlsError),
     /// The database cannot be used.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] adit_store::Error),
     /// The settings for releases cannot be used.
     #[error(transparent)]
-    Releases(#[from] releases::Error),
+    Releases(#[from] adit_releases::Error),
     /// The network of nodes cannot be used.
     #[error(transparent)]
     Node(#[from] node::Error),
@@ -240,12 +240,12 @@ fn open_releases(settings: &Settings, home: &Home) -> Result<Releases, Error> {
         retry_pause_ms,
     } = settings.releases.clone();
     let sources = Sources { api, downloads, keys, hosts };
-    let limits = releases::Limits {
+    let limits = adit_releases::Limits {
         stall: Duration::from_millis(stall_ms),
         retry_pause: Duration::from_millis(retry_pause_ms),
-        ..releases::Limits::default()
+        ..adit_releases::Limits::default()
     };
-    Ok(Releases::new(releases::Options { root: home.programs(), sources, limits })?)
+    Ok(Releases::new(adit_releases::Options { root: home.programs(), sources, limits })?)
 }
 
 async fn begin_node(
@@ -271,7 +271,8 @@ async fn load_drivers(
     exe: &Path,
 ) -> Drivers {
     let search = Search::standard(settings.drivers.dirs.clone(), exe, home.path());
-    let mut options = drivers::registry::Options::new(search, home.copies(), home.driver_data());
+    let mut options =
+        adit_drivers::registry::Options::new(search, home.copies(), home.driver_data());
     options.limits = settings.drivers.limits();
     options.trust = settings.drivers.trust;
     options.lock = Some(home.driver_lock());
@@ -292,7 +293,7 @@ async fn load_drivers(
 /// Starts this binary again for a driver. Processes are the keepers' business, which drivers know
 /// nothing of.
 pub(crate) fn runner_spawner() -> Spawner {
-    Arc::new(|socket| keepers::spawn_runner(Path::new(Keepers::THIS_BINARY), socket))
+    Arc::new(|socket| adit_keeper_client::spawn_runner(Path::new(Keepers::THIS_BINARY), socket))
 }
 
 fn host_name() -> String {

@@ -209,13 +209,13 @@ impl Error {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Up(up) => match crate::keepers::init::split() {
+        Command::Up(up) => match adit_keeper::init::split() {
             Ok(None) => up::run(&cli.common, &up),
             Ok(Some(code)) => return code,
             Err(error) => Err(Error::message(format!("cannot be process 1: {error}"))),
         },
-        Command::Keeper { dir } => return crate::keepers::keeper::main(&dir),
-        Command::DriverRunner => return crate::drivers::runner::child::main(),
+        Command::Keeper { dir } => return adit_keeper::keeper::main(&dir),
+        Command::DriverRunner => return adit_drivers::runner::child::main(),
         Command::Completions(which) => pages::completions(&which),
         Command::Man(man) => pages::man(&cli.common, &man),
         Command::Api(raw) => block_on(raw::run(&cli.common, raw)),
@@ -286,7 +286,7 @@ fn is_service_closed() -> bool {
 
 fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     // Whoever reads the output may have seen enough: the end of the command, not its failure.
-    crate::keepers::end_with_reader();
+    adit_keeper::end_with_reader();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Error::message(format!("cannot begin to work: {error}")))?;

@@ -7,12 +7,6 @@
 pub mod api;
 pub mod app;
 pub mod cli;
-pub mod drivers;
-pub mod files;
-pub mod keepers;
 pub mod miners;
-pub mod model;
 pub mod node;
-pub mod releases;
 pub mod settings;
-pub mod store;

@@ -7,8 +7,8 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match (args.next(), args.next()) {
         // Before anything else: a keeper must stay small and forks while it has one thread.
-        (Some(word), Some(dir)) if word == "keeper" => adit::keepers::keeper::main(Path::new(&dir)),
-        (Some(word), None) if word == "driver-runner" => adit::drivers::runner::child::main(),
+        (Some(word), Some(dir)) if word == "keeper" => adit_keeper::keeper::main(Path::new(&dir)),
+        (Some(word), None) if word == "driver-runner" => adit_drivers::runner::child::main(),
         _ => adit::cli::main(),
     }
 }

@@ -81,19 +81,17 @@ pub use updates::Update;
 pub use watchdog::WatchdogSettings;
 pub use webhooks::{SecretPlace, WebhookSecret, WebhookSettings, WebhookStatus};
 
-use crate::{
-    drivers::{handle::Driver, registry::Drivers},
-    keepers::Keepers,
-    miners::{
-        live::{Live, Status},
-        parts::Parts,
-        probe::Prober,
-        supervisor::{First, Order, Reply, Supervisor},
-        tick::Ticker,
-    },
-    model::{miner::MinerView, name::MinerName, plan::PlanView, sample::Grid},
-    store::{MinerRow, RunRow, Store},
+use crate::miners::{
+    live::{Live, Status},
+    parts::Parts,
+    probe::Prober,
+    supervisor::{First, Order, Reply, Supervisor},
+    tick::Ticker,
 };
+use adit_drivers::{handle::Driver, registry::Drivers};
+use adit_keeper_client::Keepers;
+use adit_model::{miner::MinerView, name::MinerName, plan::PlanView, sample::Grid};
+use adit_store::{MinerRow, RunRow, Store};
 
 /// Orders that may wait for one miner.
 const ORDERS: usize = 16;

@@ -45,7 +45,6 @@ pub use net::raise_limit;
 
 use crate::{
     miners::Miners,
-    model::peer::NodeRole,
     node::{
         identity::{Identity, KeyFolder},
         net::Net,
@@ -53,8 +52,9 @@ use crate::{
         session::Reason,
         view::{IdentityView, NodeInfo},
     },
-    store::Store,
 };
+use adit_model::peer::NodeRole;
+use adit_store::Store;
 
 /// Where the node listens for others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

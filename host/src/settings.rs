@@ -26,7 +26,9 @@ use serde::Deserialize;
 pub use watchdog::WatchdogSettings;
 pub use webhooks::WebhookSettings;
 
-use crate::{files, model::name::DriverId, releases::Sources};
+use adit_core::files;
+use adit_model::name::DriverId;
+use adit_releases::Sources;
 
 pub use node::NodeSettings;
 

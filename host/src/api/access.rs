@@ -13,11 +13,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
-use crate::{
-    model::access::Role,
-    node::limits::network,
-    store::{self, Store, TokenRow},
-};
+use crate::node::limits::network;
+use adit_model::access::Role;
+use adit_store::{Store, TokenRow};
 
 /// What the audit log calls whoever holds the token of the file.
 pub(crate) const FILE_TOKEN: &str = "token-file";
@@ -99,7 +97,7 @@ impl Access {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn new(store: Store, file_token: &str) -> Result<Self, store::Error> {
+    pub async fn new(store: Store, file_token: &str) -> Result<Self, adit_store::Error> {
         let rows = Mutex::new(store.tokens().await?);
         Ok(Self {
             store,
@@ -208,7 +206,7 @@ impl Access {
         name: String,
         role: Role,
         expires_at_ms: Option<i64>,
-    ) -> Result<Option<(TokenView, String)>, store::Error> {
+    ) -> Result<Option<(TokenView, String)>, adit_store::Error> {
         let secret = crate::miners::random_token();
         let row = TokenRow {
             id: uuid::Uuid::new_v4().to_string(),
@@ -231,7 +229,7 @@ impl Access {
 
     /// Removes a token by id or name; `false`: there is none. It is useless before it is deleted,
     /// and stays so when the database cannot be written.
-    pub(crate) async fn remove(&self, id_or_name: &str) -> Result<bool, store::Error> {
+    pub(crate) async fn remove(&self, id_or_name: &str) -> Result<bool, adit_store::Error> {
         let _alone = self.changing.lock().await;
         let id = {
             let mut rows = lock(&self.rows);

@@ -30,8 +30,8 @@ use crate::{
         gate,
     },
     node::limits::Bucket,
-    store::AuditEntry,
 };
+use adit_store::AuditEntry;
 
 /// Longest path that is written down.
 const PATH_CHARS: usize = 200;

@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::{
     api::{Api, body::Segment, error::ApiError},
     miners,
-    model::dialect::{Subject, hive, mmp, xmrig},
 };
+use adit_model::dialect::{Subject, hive, mmp, xmrig};
 
 impl Api {
     /// What the dialects tell of the miner `name`.

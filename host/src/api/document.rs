@@ -22,14 +22,12 @@ use schemars::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{
-    api::{
-        Api, ErrorBody,
-        document::describe::{Described, Operation},
-        gate,
-    },
-    model::access::Role,
+use crate::api::{
+    Api, ErrorBody,
+    document::describe::{Described, Operation},
+    gate,
 };
+use adit_model::access::Role;
 
 /// Errors that every route may answer with: of the gate and of the host itself.
 const ALWAYS: &[u16] = &[400, 403, 421, 500, 504];

@@ -11,11 +11,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{
-    api::{Api, body, error::ApiError},
-    drivers::{call::CallError, handle::Driver},
-    model::name::DriverId,
-};
+use crate::api::{Api, body, error::ApiError};
+use adit_drivers::{call::CallError, handle::Driver};
+use adit_model::name::DriverId;
 
 /// What a request for one of these routes has in its path, besides the driver's id.
 const PREFIX: (&str, &str) = ("/drivers/", "/x/");

@@ -4,15 +4,13 @@ use axum::{Json, extract, http::StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{
-    api::{
-        Api,
-        body::{Body, Segment},
-        error::ApiError,
-    },
-    drivers::registry::{Listed, ManageError, State},
-    model::name::DriverId,
+use crate::api::{
+    Api,
+    body::{Body, Segment},
+    error::ApiError,
 };
+use adit_drivers::registry::{Listed, ManageError, State};
+use adit_model::name::DriverId;
 
 pub(crate) async fn list(extract::State(api): extract::State<Api>) -> Json<Vec<Listed>> {
     Json(api.0.drivers.list())

@@ -10,11 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    drivers::call::CallError,
-    keepers,
     miners::{self, Fault, Kind},
-    node, releases, store,
+    node,
 };
+use adit_drivers::call::CallError;
 
 /// Longest sentence of an error, in characters.
 const LONGEST: usize = 1000;
@@ -115,7 +114,7 @@ impl From<miners::Error> for ApiError {
             E::Forbidden(_) => (StatusCode::FORBIDDEN, "FORBIDDEN"),
             E::Invalid(_) => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
             E::Command(_) => (StatusCode::BAD_GATEWAY, "COMMAND_FAILED"),
-            E::Keeper(keepers::error::Error::Exec { .. }) | E::Start { .. } => {
+            E::Keeper(adit_keeper_client::error::Error::Exec { .. }) | E::Start { .. } => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "START_FAILED")
             }
             E::Keeper(_) => (StatusCode::INTERNAL_SERVER_ERROR, "KEEPER_FAILED"),
@@ -155,8 +154,8 @@ fn of_fault(fault: &Fault) -> (StatusCode, &'static str) {
     }
 }
 
-fn of_release(error: &releases::Error) -> (StatusCode, &'static str) {
-    use releases::Error as E;
+fn of_release(error: &adit_releases::Error) -> (StatusCode, &'static str) {
+    use adit_releases::Error as E;
     match error {
         E::BadVersion(_) | E::NoVersion(_) => (StatusCode::BAD_REQUEST, "INVALID_INPUT"),
         E::Busy(_) => (StatusCode::CONFLICT, "BUSY"),
@@ -214,8 +213,8 @@ impl From<CallError> for ApiError {
     }
 }
 
-impl From<store::Error> for ApiError {
-    fn from(error: store::Error) -> Self {
+impl From<adit_store::Error> for ApiError {
+    fn from(error: adit_store::Error) -> Self {
         miners::Error::from(error).into()
     }
 }

@@ -20,8 +20,8 @@ use tokio_util::task::TaskTracker;
 use crate::{
     api::{Api, access::Caller, error::ApiError, events::ticket::Tickets},
     miners::Subscription,
-    model::{event::Filter, miner::MinerView},
 };
+use adit_model::{event::Filter, miner::MinerView};
 
 /// Silence after which a stream shows that it lives, and looks whether its token still does.
 const HEARTBEAT: Duration = Duration::from_secs(15);

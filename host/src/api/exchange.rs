@@ -16,10 +16,10 @@ use crate::{
         json,
     },
     miners::{Conflicts, Document, Imported},
-    model::{
-        pool::{Pool, Wallet},
-        profile::ProfileFields,
-    },
+};
+use adit_model::{
+    pool::{Pool, Wallet},
+    profile::ProfileFields,
 };
 
 #[derive(Clone, Copy, Default, Deserialize, schemars::JsonSchema)]

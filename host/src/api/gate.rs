@@ -13,17 +13,15 @@ use axum::{
 };
 use tower_service::Service;
 
-use crate::{
-    api::{
-        Api, Options,
-        access::{Caller, Refusal},
-        audit, cors,
-        driver_routes::is_drivers_own,
-        error::ApiError,
-        web,
-    },
-    model::access::Role,
+use crate::api::{
+    Api, Options,
+    access::{Caller, Refusal},
+    audit, cors,
+    driver_routes::is_drivers_own,
+    error::ApiError,
+    web,
 };
+use adit_model::access::Role;
 
 /// The longest a request may take.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -11,16 +11,16 @@ use crate::{
         error::ApiError,
     },
     miners::{self, Drawn, HistoryStatus},
-    model::{
-        event::Event,
-        history::{
-            HashrateStats, Kind, Metric,
-            thin::{Point, Range},
-        },
-        name::MinerName,
-    },
-    store::EventQuery,
 };
+use adit_model::{
+    event::Event,
+    history::{
+        HashrateStats, Kind, Metric,
+        thin::{Point, Range},
+    },
+    name::MinerName,
+};
+use adit_store::EventQuery;
 
 /// Time that a chart shows when nobody says which, in milliseconds.
 const DAY_MS: i64 = 24 * 3_600_000;

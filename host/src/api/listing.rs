@@ -28,11 +28,11 @@ use crate::{
         etag,
     },
     miners::{Miners, machine},
-    model::{
-        dialect::{Machine, Subject, xmrig},
-        miner::{Desired, MinerView},
-        name::DriverId,
-    },
+};
+use adit_model::{
+    dialect::{Machine, Subject, xmrig},
+    miner::{Desired, MinerView},
+    name::DriverId,
 };
 
 /// How long an answer stands when nobody changed anything. The time between two figures is longer.

@@ -7,7 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{api::Api, miners::RemoteWriteStatus, model::series};
+use crate::{api::Api, miners::RemoteWriteStatus};
+use adit_model::series;
 
 /// The text format, version 0.0.4.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -20,15 +20,15 @@ use crate::{
         error::ApiError,
     },
     miners::{LogPage, NewMiner, Outcome},
-    model::{
-        miner::MinerView,
-        name::{DriverId, MinerName},
-        plan::PlanView,
-        restart::RestartPolicy,
-        watchdog::limits::Options,
-    },
-    store::RunRow,
 };
+use adit_model::{
+    miner::MinerView,
+    name::{DriverId, MinerName},
+    plan::PlanView,
+    restart::RestartPolicy,
+    watchdog::limits::Options,
+};
+use adit_store::RunRow;
 
 /// How long an answer to a stop may wait for the end; a stop ladder may take longer.
 const STOP_PATIENCE: Duration = Duration::from_secs(25);

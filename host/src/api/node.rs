@@ -17,9 +17,9 @@ use crate::{
         body::{Body, OptionalBody, Segment},
         error::ApiError,
     },
-    model::peer::NodeRole,
     node::view::{IdentityView, InviteView, NodeInfo, PeerChange, PeerView},
 };
+use adit_model::peer::NodeRole;
 
 /// How long an invite is good when nobody says.
 const MINUTES: u32 = 15;

@@ -12,10 +12,10 @@ use crate::{
         etag::{IfMatch, Tagged},
     },
     miners::{PoolChange, PoolView},
-    model::{
-        name::{PoolName, WalletName},
-        pool::Pool,
-    },
+};
+use adit_model::{
+    name::{PoolName, WalletName},
+    pool::Pool,
 };
 
 /// A pool as clients send it; what only the host decides may be in it.

@@ -13,13 +13,13 @@ use crate::{
         etag::{IfMatch, Tagged},
     },
     miners::{Explained, ProfileChange},
-    model::{
-        miner::MinerView,
-        name::{DriverId, MinerName},
-        profile::{PoolChoice, ProfileView},
-        restart::RestartPolicy,
-        watchdog::limits::Options,
-    },
+};
+use adit_model::{
+    miner::MinerView,
+    name::{DriverId, MinerName},
+    profile::{PoolChoice, ProfileView},
+    restart::RestartPolicy,
+    watchdog::limits::Options,
 };
 
 /// A profile as clients send it. What only the host decides may be in it, so that a client can

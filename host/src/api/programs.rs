@@ -13,8 +13,8 @@ use crate::{
         error::ApiError,
     },
     miners::{Error, Install, InstalledPrograms},
-    model::name::DriverId,
 };
+use adit_model::name::DriverId;
 
 /// How long an answer waits for the end of an installation.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -17,10 +17,6 @@ use crate::{
         error::ApiError,
         history::asked_of,
     },
-    model::{
-        access::Role,
-        name::{DriverId, MinerName},
-    },
     node::{
         command::{Outcome, Targets, Waves},
         fleet::{Past, Teller},
@@ -28,6 +24,10 @@ use crate::{
         payload::{Deploy, Install, StartMiner, StopMiner},
         view::{FleetStats, RemoteStats},
     },
+};
+use adit_model::{
+    access::Role,
+    name::{DriverId, MinerName},
 };
 
 /// Time that a chart shows when nobody says which, in milliseconds.

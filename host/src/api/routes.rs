@@ -4,15 +4,13 @@ mod network;
 
 use serde_json::{Value, json};
 
-use crate::{
-    api::{
-        audit, compat,
-        document::{Routes, delete, describe::Operation, get, patch, post, put},
-        driver_routes, drivers, events, exchange, history, listing, live_pools, metrics, miners,
-        openapi, pools, profiles, programs, system, tokens, wallets, watchdog, webhooks,
-    },
-    model::{access::Role, miner::MinerView},
+use crate::api::{
+    audit, compat,
+    document::{Routes, delete, describe::Operation, get, patch, post, put},
+    driver_routes, drivers, events, exchange, history, listing, live_pools, metrics, miners,
+    openapi, pools, profiles, programs, system, tokens, wallets, watchdog, webhooks,
 };
+use adit_model::{access::Role, miner::MinerView};
 
 use Role::{Admin, Operate, View};
 
@@ -218,10 +216,8 @@ fn past() -> Routes {
 
 /// What is saved for later: profiles, and the wallets and pools that they refer to.
 fn saved() -> Routes {
-    use crate::{
-        miners::{PoolView, WalletView},
-        model::profile::ProfileView,
-    };
+    use crate::miners::{PoolView, WalletView};
+    use adit_model::profile::ProfileView;
     Routes::about("Profiles")
         .at(
             "/profiles",

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Api, error::ApiError},
-    drivers::handle::Driver,
     miners::Update,
-    model::doctor::{Finding, Verdict, worst},
 };
+use adit_drivers::handle::Driver;
+use adit_model::doctor::{Finding, Verdict, worst};
 
 pub(crate) async fn health() -> Json<Value> {
     Json(json!({ "status": "healthy" }))

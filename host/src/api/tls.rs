@@ -16,7 +16,7 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::files;
+use adit_core::files;
 
 /// How often the files may be looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);

@@ -9,14 +9,12 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{
-    api::{
-        Api, TokenView, access,
-        body::{Body, Segment},
-        error::ApiError,
-    },
-    model::access::Role,
+use crate::api::{
+    Api, TokenView, access,
+    body::{Body, Segment},
+    error::ApiError,
 };
+use adit_model::access::Role;
 
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -12,8 +12,8 @@ use crate::{
         etag::{IfMatch, Tagged},
     },
     miners::WalletView,
-    model::{name::WalletName, pool::Wallet},
 };
+use adit_model::{name::WalletName, pool::Wallet};
 
 /// A wallet as clients send it; what only the host decides may be in it.
 #[derive(Deserialize, schemars::JsonSchema)]

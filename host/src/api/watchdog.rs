@@ -4,16 +4,14 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{
-    api::{
-        Api,
-        body::{Body, Parameters, Segment},
-        error::ApiError,
-    },
-    model::watchdog::{
-        incident::{Evidence, Incident},
-        limits::Options,
-    },
+use crate::api::{
+    Api,
+    body::{Body, Parameters, Segment},
+    error::ApiError,
+};
+use adit_model::watchdog::{
+    incident::{Evidence, Incident},
+    limits::Options,
 };
 
 #[derive(Deserialize, schemars::JsonSchema)]

@@ -4,13 +4,13 @@ use adit_plugin_api::{Config, json};
 
 use crate::{
     app::Error,
-    drivers::registry::{Drivers, State},
     miners::{Miners, NewMiner},
-    model::{
-        name::{DriverId, MinerName},
-        restart::RestartPolicy,
-        watchdog::limits::Options,
-    },
+};
+use adit_drivers::registry::{Drivers, State};
+use adit_model::{
+    name::{DriverId, MinerName},
+    restart::RestartPolicy,
+    watchdog::limits::Options,
 };
 
 /// Starts the two miners of the demonstration; those that run already are left alone.

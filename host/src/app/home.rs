@@ -12,7 +12,8 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::{app::Error, files, miners, settings::ApiSettings};
+use crate::{app::Error, miners, settings::ApiSettings};
+use adit_core::files;
 
 /// The state folder of a host.
 #[derive(Clone, Debug)]

@@ -7,11 +7,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     app::{Error, home::Home},
-    keepers::{Keepers, error::Error as KeeperError, look::Observed, members::Known},
     miners::{self, Record},
-    model::{miner::Desired, name::MinerName},
-    store::{self, Salvage, Store},
 };
+use adit_keeper_client::{Keepers, error::Error as KeeperError, look::Observed, members::Known};
+use adit_model::{miner::Desired, name::MinerName};
+use adit_store::{Salvage, Store};
 
 /// How long a keeper that is alive may leave a question unanswered before it is ended by its pid.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -127,7 +127,7 @@ pub async fn stop_all(home: &Home) -> Result<Stopped, Error> {
 }
 
 /// Notes that no miner shall run, and adds the miners of the database to `names`.
-async fn save(store: &Store, names: &mut BTreeSet<MinerName>) -> Result<(), store::Error> {
+async fn save(store: &Store, names: &mut BTreeSet<MinerName>) -> Result<(), adit_store::Error> {
     let mut saved = Ok(());
     for row in store.miners().await? {
         if let Err(error) = store.set_desired(&row.name, Desired::Stopped).await {

@@ -10,8 +10,8 @@ use crate::{
         show,
     },
     miners::{Update, examine},
-    model::doctor::{Finding, Verdict, worst},
 };
+use adit_model::doctor::{Finding, Verdict, worst};
 
 #[derive(Deserialize)]
 struct Diagnosis {

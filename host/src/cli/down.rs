@@ -18,8 +18,8 @@ use crate::{
         client::{self, Client, segment},
         show, up,
     },
-    model::miner::MinerView,
 };
+use adit_model::miner::MinerView;
 
 /// How long the host may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);

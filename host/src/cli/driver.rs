@@ -13,14 +13,12 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::{
-    cli::{
-        Common, Error,
-        client::{Client, segment},
-        show,
-    },
-    drivers::{inspect::inspect, trust::Owner},
+use crate::cli::{
+    Common, Error,
+    client::{Client, segment},
+    show,
 };
+use adit_drivers::{inspect::inspect, trust::Owner};
 
 #[derive(Subcommand)]
 pub(super) enum Driver {

@@ -9,14 +9,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    cli::{
-        Common, Error,
-        client::{Client, segment},
-        show,
-    },
-    model::event::Filter,
+use crate::cli::{
+    Common, Error,
+    client::{Client, segment},
+    show,
 };
+use adit_model::event::Filter;
 
 /// A stream that is silent for so long is broken: the host sends something every 15 s.
 const SILENCE: Duration = Duration::from_secs(60);

@@ -6,15 +6,13 @@ mod totals;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use crate::{
-    cli::{
-        Common, Error,
-        client::{Client, segment},
-        history::chart::{Chart, When},
-        show,
-    },
-    model::{event::Event, history::HashrateStats},
+use crate::cli::{
+    Common, Error,
+    client::{Client, segment},
+    history::chart::{Chart, When},
+    show,
 };
+use adit_model::{event::Event, history::HashrateStats};
 
 #[derive(Subcommand)]
 pub(super) enum History {

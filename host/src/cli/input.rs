@@ -2,7 +2,8 @@
 
 use std::{io::Read, path::Path};
 
-use crate::{cli::Error, files};
+use crate::cli::Error;
+use adit_core::files;
 
 /// The text of `path`, without the byte order mark that some editors put first: JSON has none.
 pub(super) fn read(path: &Path) -> Result<String, Error> {

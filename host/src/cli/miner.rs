@@ -15,8 +15,8 @@ use crate::{
         input, pools, show,
     },
     miners::LogPage,
-    model::miner::{MinerView, RunView},
 };
+use adit_model::miner::{MinerView, RunView};
 
 /// Seconds that the host may wait for new output before it answers.
 const FOLLOW_S: u32 = 15;

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::{
     cli::{Common, Error, client::Client, show},
-    model::peer::NodeRole,
     node::view::{IdentityView, InviteView, NodeInfo, PeerView},
 };
+use adit_model::peer::NodeRole;
 
 #[derive(Subcommand)]
 pub(super) enum Node {

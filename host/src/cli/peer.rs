@@ -9,9 +9,9 @@ use crate::{
         client::{Client, segment},
         show,
     },
-    model::rights::Right,
     node::view::{PeerChange, PeerView},
 };
+use adit_model::rights::Right;
 
 #[derive(Subcommand)]
 pub(super) enum Peer {

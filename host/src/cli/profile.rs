@@ -9,16 +9,14 @@ use serde_json::{Value, json};
 pub(super) use exchange::{Export, Import};
 pub(super) use explain::{Explain, explain};
 
-use crate::{
-    cli::{
-        Common, Error,
-        client::{Client, segment},
-        miner::{ConfigArgs, configuration},
-        show,
-        wallet::done,
-    },
-    model::{miner::MinerView, profile::ProfileView},
+use crate::cli::{
+    Common, Error,
+    client::{Client, segment},
+    miner::{ConfigArgs, configuration},
+    show,
+    wallet::done,
 };
+use adit_model::{miner::MinerView, profile::ProfileView};
 
 #[derive(Subcommand)]
 pub(super) enum Profile {

@@ -16,9 +16,9 @@ use crate::{
         show,
     },
     miners::{Installation, InstalledPrograms},
-    model::version::{is_newer, newest},
-    releases::{Outcome, Progress, Step, Version},
 };
+use adit_model::version::{is_newer, newest};
+use adit_releases::{Outcome, Progress, Step, Version};
 
 /// Pause between two looks at an installation.
 const LOOK: Duration = Duration::from_millis(250);

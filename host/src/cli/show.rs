@@ -3,7 +3,7 @@
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::model::{doctor::Verdict, text::is_hidden};
+use adit_model::{doctor::Verdict, text::is_hidden};
 
 /// Prints `value` as JSON.
 pub(super) fn json(value: &impl Serialize) {

@@ -9,7 +9,8 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 
-use crate::{cli::Error, files};
+use crate::cli::Error;
+use adit_core::files;
 
 /// Settings for a host whose certificate is the first one in the file `certificate`, whatever name
 /// it is called by.

@@ -10,8 +10,8 @@ use crate::{
         client::{self, Client, segment},
         show,
     },
-    model::access::Role,
 };
+use adit_model::access::Role;
 
 #[derive(Subcommand)]
 pub(super) enum Token {

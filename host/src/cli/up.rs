@@ -21,10 +21,10 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     app::{App, demo},
     cli::{Common, Error},
-    drivers::registry::State,
     settings::{self, Settings},
-    store::Salvage,
 };
+use adit_drivers::registry::State;
+use adit_store::Salvage;
 
 /// How long calls of drivers that do not return may hold the end of the process up.
 const LAST_WAIT: Duration = Duration::from_secs(1);

@@ -3,14 +3,12 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    cli::{
-        Common, Error,
-        client::{Client, segment},
-        show,
-    },
-    model::watchdog::incident::{Evidence, Incident},
+use crate::cli::{
+    Common, Error,
+    client::{Client, segment},
+    show,
 };
+use adit_model::watchdog::incident::{Evidence, Incident};
 
 #[derive(Args)]
 pub(super) struct Incidents {

@@ -15,22 +15,20 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    drivers::{call::CallError, handle::Instance},
-    keepers::log::{Cursor, Log, is_remark},
-    miners::{
-        Parts,
-        figures::{Collected, SharedFigures},
-        probe::Reach,
-        secrets::Secrets,
-        tell::ToldPool,
-    },
-    model::{
-        figures,
-        name::{DriverId, MinerName},
-        plan,
-        sightings::Moment,
-    },
+use crate::miners::{
+    Parts,
+    figures::{Collected, SharedFigures},
+    probe::Reach,
+    secrets::Secrets,
+    tell::ToldPool,
+};
+use adit_drivers::{call::CallError, handle::Instance};
+use adit_keeper_client::log::{Cursor, Log, is_remark};
+use adit_model::{
+    figures,
+    name::{DriverId, MinerName},
+    plan,
+    sightings::Moment,
 };
 
 /// Output read at once, in bytes. A miner that prints more than this each time is read in part.

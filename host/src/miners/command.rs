@@ -8,11 +8,9 @@ use std::{
 use adit_plugin_api::{Command, CommandPlan, Launch, PerformanceMetrics};
 use tokio::time::sleep;
 
-use crate::{
-    drivers::handle::Instance,
-    miners::{Error, Miners, live::Live, watchdog::SET_POOLS},
-    model::command::{Effect, Verdict},
-};
+use crate::miners::{Error, Miners, live::Live, watchdog::SET_POOLS};
+use adit_drivers::handle::Instance;
+use adit_model::command::{Effect, Verdict};
 
 /// Longest wait for a miner to rest or go on.
 const REST: Duration = Duration::from_secs(6);

@@ -5,11 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    miners::{HistoryStatus, Miners, doctor::quoted},
-    model::doctor::{Finding, Verdict},
-    store::Salvage,
-};
+use crate::miners::{HistoryStatus, Miners, doctor::quoted};
+use adit_model::doctor::{Finding, Verdict};
+use adit_store::Salvage;
 
 /// Time from the start to the first check of the whole file, so that it slows no start.
 const FIRST_CHECK: Duration = Duration::from_secs(5);

@@ -9,21 +9,19 @@ use std::{
     sync::Arc,
 };
 
+use adit_core::files;
 use adit_plugin_api::{CommandStep, DevicePlan};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{
-    files,
-    miners::{
-        Error,
-        probe::{Prober, Reach},
-        record,
-    },
-    model::{
-        name::MinerName,
-        run::{ExitRecord, RunId},
-    },
+use crate::miners::{
+    Error,
+    probe::{Prober, Reach},
+    record,
+};
+use adit_model::{
+    name::MinerName,
+    run::{ExitRecord, RunId},
 };
 
 const FILE: &str = "device.json";

@@ -16,11 +16,9 @@ use std::{
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use serde_json::json;
 
-use crate::{
-    miners::{Member, Miners},
-    model::doctor::{Finding, Verdict},
-    releases::blocking,
-};
+use crate::miners::{Member, Miners};
+use adit_model::doctor::{Finding, Verdict};
+use adit_releases::blocking;
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(30);

@@ -8,21 +8,19 @@ use std::{
 
 use adit_plugin_api::Phase;
 
-use crate::{
-    drivers::registry::{Listed, State},
-    keepers::{look::Observed, members::Known},
-    miners::{Miners, machine},
-    model::{
-        doctor::{
-            Finding, Verdict,
-            machine::{judge, judge_disk},
-        },
-        miner::MinerView,
-        name::MinerName,
-        watchdog::Cause,
+use crate::miners::{Miners, machine};
+use adit_drivers::registry::{Listed, State};
+use adit_keeper_client::{look::Observed, members::Known};
+use adit_model::{
+    doctor::{
+        Finding, Verdict,
+        machine::{judge, judge_disk},
     },
-    releases::{blocking, hiveos},
+    miner::MinerView,
+    name::MinerName,
+    watchdog::Cause,
 };
+use adit_releases::{blocking, hiveos};
 
 /// Looks at the machine and at the state folder `home`; needs no host. Blocks for small files.
 pub fn examine(home: &Path) -> Vec<Finding> {

@@ -1,14 +1,10 @@
 //! What can go wrong with a miner, as its operator should hear it.
 
-use crate::{
-    drivers::{call::CallError, schema::ConfigError},
-    keepers,
-    miners::profiles::fault::Fault,
-    model::{
-        name::{DriverId, MinerName},
-        plan::BadPlan,
-    },
-    releases, store,
+use crate::miners::profiles::fault::Fault;
+use adit_drivers::{call::CallError, schema::ConfigError};
+use adit_model::{
+    name::{DriverId, MinerName},
+    plan::BadPlan,
 };
 
 /// Why a miner did not do what was asked.
@@ -66,7 +62,7 @@ pub enum Error {
     },
     /// A program could not be installed, changed or removed.
     #[error(transparent)]
-    Release(#[from] releases::Error),
+    Release(#[from] adit_releases::Error),
     /// The driver refused or failed.
     #[error("{0}")]
     Driver(#[from] CallError),
@@ -84,7 +80,7 @@ pub enum Error {
     Unsupported(String),
     /// Another node may not do what that would change.
     #[error("this needs the right to {0}")]
-    Forbidden(crate::model::rights::Rights),
+    Forbidden(adit_model::rights::Rights),
     /// What was sent cannot be used.
     #[error("{0}")]
     Invalid(String),
@@ -93,10 +89,10 @@ pub enum Error {
     Command(String),
     /// The keeper could not do it.
     #[error(transparent)]
-    Keeper(#[from] keepers::error::Error),
+    Keeper(#[from] adit_keeper_client::error::Error),
     /// The database could not do it.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] adit_store::Error),
     /// A file could not be written.
     #[error("cannot {what}: {source}")]
     Io {

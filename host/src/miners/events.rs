@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::model::event::{Event, Filter, first_id};
+use adit_model::event::{Event, Filter, first_id};
 
 /// Events kept for those who are late or come back.
 const RING: usize = 2_048;

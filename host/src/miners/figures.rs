@@ -9,7 +9,7 @@ use std::{
 
 use adit_plugin_api::{PerformanceMetrics, Phase};
 
-use crate::model::{
+use adit_model::{
     figures,
     name::{DriverId, MinerName},
     published,
@@ -196,7 +196,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::sightings::Moment;
+    use adit_model::sightings::Moment;
 
     fn metrics(shares: u64) -> PerformanceMetrics {
         PerformanceMetrics { shares: Some(shares), ..PerformanceMetrics::default() }

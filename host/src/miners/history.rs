@@ -11,21 +11,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use late::Elsewhere;
 use serde::Serialize;
 
-use crate::{
-    miners::{Error, Miners, events::Events},
-    model::{
-        event::Event,
-        history::{
-            HashrateStats, Kind, Metric,
-            recent::Recent,
-            recorder::{Recorder, Series, Write},
-            retention::Retention,
-            thin::{PhasePoint, Point, Range},
-        },
-        sample::Grid,
+use crate::miners::{Error, Miners, events::Events};
+use adit_model::{
+    event::Event,
+    history::{
+        HashrateStats, Kind, Metric,
+        recent::Recent,
+        recorder::{Recorder, Series, Write},
+        retention::Retention,
+        thin::{PhasePoint, Point, Range},
     },
-    store::{EventQuery, HistoryReader, Read, Source, Store},
+    sample::Grid,
 };
+use adit_store::{EventQuery, HistoryReader, Read, Source, Store};
 
 /// The history. Cheap to clone.
 #[derive(Clone)]

@@ -3,16 +3,14 @@
 use adit_plugin_api::CommandStep;
 use serde_json::{Value, json};
 
-use crate::{
-    keepers::{error::End, ports::RunPorts, run::Run},
-    miners::{
-        Error,
-        device::DeviceRun,
-        probe::{Prober, Reach},
-        words::Ending,
-    },
-    model::run::{RunId, RunStatus},
+use crate::miners::{
+    Error,
+    device::DeviceRun,
+    probe::{Prober, Reach},
+    words::Ending,
 };
+use adit_keeper_client::{error::End, ports::RunPorts, run::Run};
+use adit_model::run::{RunId, RunStatus};
 
 /// A run that goes on. Cheap to clone.
 #[derive(Clone)]

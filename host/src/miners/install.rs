@@ -12,17 +12,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::{
-    drivers::handle::Driver,
-    keepers::{Answer, Keepers},
-    miners::{
-        Error, Miners,
-        events::Events,
-        live::{Live, Status},
-    },
-    model::{name::DriverId, version::is_newer},
-    releases::{self, LocalFile, Outcome, Progress, Trial, Version},
+use crate::miners::{
+    Error, Miners,
+    events::Events,
+    live::{Live, Status},
 };
+use adit_drivers::handle::Driver;
+use adit_keeper_client::{Answer, Keepers};
+use adit_model::{name::DriverId, version::is_newer};
+use adit_releases::{LocalFile, Outcome, Progress, Trial, Version};
 
 /// Time between two events about the bytes of a download.
 const TELL_BYTES: Duration = Duration::from_millis(500);
@@ -139,7 +137,7 @@ impl Miners {
         {
             let mut current = parts.installations.lock();
             if let Some(Current::UnderWay(_)) = current.get(driver.id()) {
-                return Err(releases::Error::Busy(driver.id().clone()).into());
+                return Err(adit_releases::Error::Busy(driver.id().clone()).into());
             }
             current.insert(driver.id().clone(), Current::UnderWay(progress.subscribe()));
         }
@@ -181,7 +179,7 @@ impl Miners {
                 data["minerType"] = json!(id);
                 events.publish("install.done", data);
             }
-            Err(Error::Invalid(_) | Error::Release(releases::Error::Busy(_))) => {}
+            Err(Error::Invalid(_) | Error::Release(adit_releases::Error::Busy(_))) => {}
             Err(error) => {
                 let data = json!({ "minerType": id, "error": error.to_string() });
                 events.publish("install.failed", data);

@@ -14,28 +14,26 @@ use adit_plugin_api::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{
-    drivers::{call::CallError, handle::Driver},
-    miners::{
-        Error, Parts,
-        device::DeviceRun,
-        facts,
-        hold::Hold,
-        profiles::{
-            apply::{Applied, apply},
-            fault::Fault,
-        },
-        record::{self, Record},
-        secrets,
+use crate::miners::{
+    Error, Parts,
+    device::DeviceRun,
+    facts,
+    hold::Hold,
+    profiles::{
+        apply::{Applied, apply},
+        fault::Fault,
     },
-    model::{
-        device,
-        name::MinerName,
-        plan::{self, PlanView},
-        run::{LogLimits, RunId, RunSpec},
-    },
-    store::MinerRow,
+    record::{self, Record},
+    secrets,
 };
+use adit_drivers::{call::CallError, handle::Driver};
+use adit_model::{
+    device,
+    name::MinerName,
+    plan::{self, PlanView},
+    run::{LogLimits, RunId, RunSpec},
+};
+use adit_store::MinerRow;
 
 /// A plan that was checked and not yet carried out.
 pub(crate) struct Planned {

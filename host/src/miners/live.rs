@@ -7,22 +7,20 @@ use std::{
 
 use adit_plugin_api::{Launch, Phase};
 
-use crate::{
-    miners::{
-        collector::{Collector, Origin},
-        figures::{Figures, SharedFigures},
-        hold::Hold,
-        record::Record,
-        secrets::Secrets,
-    },
-    model::{
-        miner::{Desired, MinerView, RunView},
-        plan::PlanView,
-        restart::RestartPolicy,
-        sample::Sample,
-    },
-    store::MinerRow,
+use crate::miners::{
+    collector::{Collector, Origin},
+    figures::{Figures, SharedFigures},
+    hold::Hold,
+    record::Record,
+    secrets::Secrets,
 };
+use adit_model::{
+    miner::{Desired, MinerView, RunView},
+    plan::PlanView,
+    restart::RestartPolicy,
+    sample::Sample,
+};
+use adit_store::MinerRow;
 
 /// A run that somebody is connected to. Cheap to clone.
 #[derive(Clone)]

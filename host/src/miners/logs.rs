@@ -4,11 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    keepers::log::{Cursor, Log},
-    miners::{Error, Miners, secrets::Secrets},
-    model::mask::Mask,
-};
+use crate::miners::{Error, Miners, secrets::Secrets};
+use adit_keeper_client::log::{Cursor, Log};
+use adit_model::mask::Mask;
 
 /// Lines that are returned at most.
 const LINES: usize = 10_000;

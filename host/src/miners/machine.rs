@@ -4,13 +4,10 @@ use std::{fs, path::Path};
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::{
-    drivers, keepers,
-    miners::processor,
-    model::{
-        dialect::Machine,
-        doctor::machine::{Cards, Disk, Facts},
-    },
+use crate::miners::processor;
+use adit_model::{
+    dialect::Machine,
+    doctor::machine::{Cards, Disk, Facts},
 };
 
 /// The maker of a graphics card, as the bus tells it.
@@ -21,8 +18,8 @@ const AMD: &str = "0x1002";
 pub(crate) fn facts() -> Facts {
     Facts {
         open_files: getrlimit(Resource::Nofile).current,
-        clock_synchronised: keepers::clock_is_synchronised(),
-        landlock: drivers::runner::can_confine(),
+        clock_synchronised: adit_keeper::clock_is_synchronised(),
+        landlock: adit_drivers::runner::can_confine(),
         ..facts_below(Path::new("/"))
     }
 }

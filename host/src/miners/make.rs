@@ -5,16 +5,14 @@ use std::sync::Arc;
 use adit_plugin_api::Config;
 use tokio::sync::oneshot;
 
-use crate::{
-    miners::{Error, Miners, launch, supervisor::First},
-    model::{
-        miner::{Desired, MinerView},
-        name::{DriverId, MinerName},
-        restart::RestartPolicy,
-        watchdog::limits::Options,
-    },
-    store::MinerRow,
+use crate::miners::{Error, Miners, launch, supervisor::First};
+use adit_model::{
+    miner::{Desired, MinerView},
+    name::{DriverId, MinerName},
+    restart::RestartPolicy,
+    watchdog::limits::Options,
 };
+use adit_store::MinerRow;
 
 /// A miner to be created.
 #[derive(Clone, Debug)]

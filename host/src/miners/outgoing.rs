@@ -11,7 +11,8 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use crate::{files, releases::blocking};
+use adit_core::files;
+use adit_releases::blocking;
 
 /// Longest pause between two attempts, whatever the other side says.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);

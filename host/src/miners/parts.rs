@@ -5,17 +5,14 @@ use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use crate::{
-    drivers::{handle::Driver, registry::Drivers},
-    keepers::Keepers,
-    miners::{
-        Error, Events, Options, figures::AllFigures, install::Installations, outgoing::Outgoing,
-        probe::Prober, remote_write::RemoteWrite, tick::Ticker, watchdog::Watchdog,
-        webhooks::Webhooks,
-    },
-    model::name::{DriverId, MinerName},
-    store::Store,
+use crate::miners::{
+    Error, Events, Options, figures::AllFigures, install::Installations, outgoing::Outgoing,
+    probe::Prober, remote_write::RemoteWrite, tick::Ticker, watchdog::Watchdog, webhooks::Webhooks,
 };
+use adit_drivers::{handle::Driver, registry::Drivers};
+use adit_keeper_client::Keepers;
+use adit_model::name::{DriverId, MinerName};
+use adit_store::Store;
 
 /// What every part of this module uses.
 pub(crate) struct Parts {

@@ -5,10 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use adit_plugin_api::{Error as DriverError, PeerId, Result as DriverResult};
 
-use crate::{
-    miners::{Error, Miners},
-    model::name::DriverId,
-};
+use crate::miners::{Error, Miners};
+use adit_model::name::DriverId;
 
 /// Whoever carries messages to peers.
 pub trait Peers: Send + Sync {

@@ -7,10 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    keepers::ports::RunPorts,
-    miners::{Error, reply_end::ReplyEnd},
-};
+use crate::miners::{Error, reply_end::ReplyEnd};
+use adit_keeper_client::ports::RunPorts;
 use adit_plugin_api::{Ask, CommandStep, HttpAsk, Probe, Reply, Value};
 
 use tokio::{
@@ -292,7 +290,7 @@ mod tests {
     /// Asks as if `program` were the program of a run.
     async fn ask_run(program: i32, probe: Probe) -> Reply {
         let reach =
-            Reach::Program(RunPorts::new(crate::model::run::RunId::random(), (program, i32::MAX)));
+            Reach::Program(RunPorts::new(adit_model::run::RunId::random(), (program, i32::MAX)));
         Prober::new().ask_all(&[probe], &reach).await.remove(0)
     }
 

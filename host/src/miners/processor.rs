@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use crate::model::dialect::Processor;
+use adit_model::dialect::Processor;
 
 /// XMRig's names of features, and the kernel's.
 const FLAGS: [(&str, &str); 15] = [

@@ -23,21 +23,19 @@ pub use objects::Expected;
 pub use pools::{PoolChange, PoolView};
 pub use wallets::WalletView;
 
-use crate::{
-    miners::{
-        Error, Miners,
-        profiles::objects::{Objects, miners_of, moment, secrets},
-    },
-    model::{
-        miner::{Desired, MinerView},
-        name::{DriverId, MinerName},
-        profile::{PoolChoice, Profile, ProfileFields, ProfileId, ProfileView, miner_names},
-        restart::RestartPolicy,
-        secrets::{mask, unmask},
-        watchdog::limits::Options,
-    },
-    store::{Catalogue, MinerRow},
+use crate::miners::{
+    Error, Miners,
+    profiles::objects::{Objects, miners_of, moment, secrets},
 };
+use adit_model::{
+    miner::{Desired, MinerView},
+    name::{DriverId, MinerName},
+    profile::{PoolChoice, Profile, ProfileFields, ProfileId, ProfileView, miner_names},
+    restart::RestartPolicy,
+    secrets::{mask, unmask},
+    watchdog::limits::Options,
+};
+use adit_store::{Catalogue, MinerRow};
 
 /// A profile to be made, or what a profile shall be. What is left out keeps its value, or has its
 /// standard one in a new profile.

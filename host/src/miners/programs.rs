@@ -7,12 +7,10 @@ use std::{
 
 use adit_plugin_api::{InstallPlan, Installed, Target};
 
-use crate::{
-    drivers::{call::CallError, handle::Driver},
-    miners::Error,
-    model::name::DriverId,
-    releases::Releases,
-};
+use crate::miners::Error;
+use adit_drivers::{call::CallError, handle::Driver};
+use adit_model::name::DriverId;
+use adit_releases::Releases;
 
 /// Where to look for programs.
 #[derive(Clone, Debug)]

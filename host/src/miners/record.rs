@@ -8,20 +8,18 @@ use std::{
     path::Path,
 };
 
+use adit_core::files;
 use adit_plugin_api::{Config, Launch};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    files,
-    miners::launch::Planned,
-    model::{
-        name::{DriverId, MinerName},
-        plan::PlanView,
-        profile::ProfileId,
-        restart::RestartPolicy,
-    },
-    store::MinerRow,
+use crate::miners::launch::Planned;
+use adit_model::{
+    name::{DriverId, MinerName},
+    plan::PlanView,
+    profile::ProfileId,
+    restart::RestartPolicy,
 };
+use adit_store::MinerRow;
 
 const FILE: &str = "miner.json";
 

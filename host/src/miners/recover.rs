@@ -1,21 +1,19 @@
 //! Which miners there are: those of the database, and those that only their folders know.
 
-use crate::{
-    keepers::{look::Observed, members::Known},
-    miners::{
-        Error, Parts,
-        device::{DeviceRun, Found},
-        record::Record,
-    },
-    model::{miner::Desired, name::MinerName},
-    store::{self, MinerRow, RunProcesses, Store},
+use crate::miners::{
+    Error, Parts,
+    device::{DeviceRun, Found},
+    record::Record,
 };
+use adit_keeper_client::{look::Observed, members::Known};
+use adit_model::{miner::Desired, name::MinerName};
+use adit_store::{MinerRow, RunProcesses, Store};
 
 /// What the database knows of a miner's processes that may be alive.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(crate) async fn known(store: &Store, miner: &MinerName) -> Result<Known, store::Error> {
+pub(crate) async fn known(store: &Store, miner: &MinerName) -> Result<Known, adit_store::Error> {
     let mut known = Known::default();
     for open in store.open_runs(miner).await? {
         known.runs.push(open.run);

@@ -11,15 +11,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use adit_core::files;
 use adit_plugin_api::{Observation, PerformanceMetrics};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    files,
-    keepers::log::Log,
-    miners::record::{Record, write_atomically},
-    model::{plan, run::RunId},
-};
+use crate::miners::record::{Record, write_atomically};
+use adit_keeper_client::log::Log;
+use adit_model::{plan, run::RunId};
 
 const FILE: &str = "secrets.json";
 /// Secrets of earlier runs that are kept. A miner that is restarted all the time has a new token of

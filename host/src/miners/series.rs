@@ -6,11 +6,9 @@ mod families;
 
 use adit_plugin_api::{DeviceMetrics, PerformanceMetrics, Phase, PoolMetrics};
 
-use crate::{
-    drivers::health::TOOK_S,
-    miners::{Miners, series::families::Families},
-    model::{miner::MinerView, series::Family},
-};
+use crate::miners::{Miners, series::families::Families};
+use adit_drivers::health::TOOK_S;
+use adit_model::{miner::MinerView, series::Family};
 
 /// Every phase.
 const PHASES: [(Phase, &str); 11] = [
@@ -211,7 +209,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::series;
+    use adit_model::series;
 
     fn view() -> MinerView {
         let stats = serde_json::json!({

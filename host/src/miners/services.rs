@@ -8,16 +8,14 @@ use std::{
 use adit_plugin_api::{Error, LogLevel, PeerId, PerformanceMetrics, Result, Services, Value};
 use serde_json::json;
 
-use crate::{
-    drivers::known_secrets::KnownSecrets,
-    miners::{PeerLink, events::Events, figures::AllFigures},
-    model::{
-        figures,
-        name::{DriverId, MinerName},
-        published,
-    },
-    store::{self, Store},
+use crate::miners::{PeerLink, events::Events, figures::AllFigures};
+use adit_drivers::known_secrets::KnownSecrets;
+use adit_model::{
+    figures,
+    name::{DriverId, MinerName},
+    published,
 };
+use adit_store::Store;
 
 /// Longest type of a driver's event, in bytes, without what the host puts before it.
 const KIND_BYTES: usize = 32;
@@ -162,9 +160,9 @@ impl Services for DriverServices {
     }
 }
 
-fn storage(error: store::Error) -> Error {
+fn storage(error: adit_store::Error) -> Error {
     match error {
-        store::Error::Limit(limit) => Error::invalid(limit.to_string()),
+        adit_store::Error::Limit(limit) => Error::invalid(limit.to_string()),
         other => {
             tracing::error!(error = %other, "a driver's storage failed");
             Error::failed("the host's storage failed; its log says why")

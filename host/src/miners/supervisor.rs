@@ -19,25 +19,23 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use relieve::Relief;
 
-use crate::{
-    keepers::{self, members::Known},
-    miners::{
-        Error, Parts,
-        hold::Hold,
-        launch::Planned,
-        live::{Live, Status, Wait},
-        supervisor::end::EndTask,
-        tick::Watched,
-        words::Ending,
-    },
-    model::{
-        miner::Desired,
-        reconcile::{self, Action, Pause, Seen},
-        restart::Ends,
-        run::RunId,
-    },
-    store::MinerRow,
+use crate::miners::{
+    Error, Parts,
+    hold::Hold,
+    launch::Planned,
+    live::{Live, Status, Wait},
+    supervisor::end::EndTask,
+    tick::Watched,
+    words::Ending,
 };
+use adit_keeper_client::members::Known;
+use adit_model::{
+    miner::Desired,
+    reconcile::{self, Action, Pause, Seen},
+    restart::Ends,
+    run::RunId,
+};
+use adit_store::MinerRow;
 
 /// Time between two looks at a miner that is in nobody's hands.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -459,7 +457,7 @@ enum Change {
     /// The run ended; `None`: it was lost from sight.
     Ended(Option<Ending>),
     /// The host has ended it, or could not.
-    Killed(Result<(), keepers::error::Error>),
+    Killed(Result<(), adit_keeper_client::error::Error>),
 }
 
 /// The next change of `state`; never, when nothing of it changes by itself.

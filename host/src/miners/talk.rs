@@ -19,7 +19,7 @@ impl Miners {
     }
 
     /// The run of a miner, and its driver.
-    pub(super) fn live(&self, name: &str) -> Result<(Live, crate::model::name::DriverId), Error> {
+    pub(super) fn live(&self, name: &str) -> Result<(Live, adit_model::name::DriverId), Error> {
         let member = self.member(name)?;
         let live = member.status.borrow().live.clone();
         let (live, _) = live.ok_or_else(|| Error::NotRunning(member.row.name.clone()))?;

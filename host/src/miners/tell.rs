@@ -3,7 +3,8 @@
 use adit_plugin_api::PerformanceMetrics;
 use serde_json::{Value, json};
 
-use crate::{miners::events::Events, model::sample::Sample};
+use crate::miners::events::Events;
+use adit_model::sample::Sample;
 
 /// The pool that a run is connected to, as was told last.
 pub(crate) struct ToldPool {
@@ -67,10 +68,8 @@ mod tests {
     use adit_plugin_api::{Phase, PoolMetrics};
 
     use super::*;
-    use crate::{
-        miners::events::Heard,
-        model::name::{DriverId, MinerName},
-    };
+    use crate::miners::events::Heard;
+    use adit_model::name::{DriverId, MinerName};
 
     fn pool(url: &str, connected: Option<bool>) -> PerformanceMetrics {
         let pool = PoolMetrics { url: url.to_owned(), connected, ..PoolMetrics::default() };

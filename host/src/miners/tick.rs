@@ -19,10 +19,8 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
 };
 
-use crate::{
-    miners::{Member, Miners, collector::Collector, tell},
-    model::sample::{Batch, Grid, Sample},
-};
+use crate::miners::{Member, Miners, collector::Collector, tell};
+use adit_model::sample::{Batch, Grid, Sample};
 
 /// Batches that a listener may be behind before it loses the oldest.
 const BEHIND: usize = 64;

@@ -5,11 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::{
-    drivers::handle::Driver,
-    miners::{Error, Miners, install::release_plan},
-    model::{name::DriverId, version::is_newer},
-};
+use crate::miners::{Error, Miners, install::release_plan};
+use adit_drivers::handle::Driver;
+use adit_model::{name::DriverId, version::is_newer};
 
 /// Longest that a release page may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);

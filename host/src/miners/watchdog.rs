@@ -1,6 +1,6 @@
 //! Watches all runs: judges each at every tick, and helps those that are sick.
 //!
-//! The judgement itself is [`crate::model::watchdog`]'s. Here is what it is fed with, what is
+//! The judgement itself is [`adit_model::watchdog`]'s. Here is what it is fed with, what is
 //! remembered between two looks, and what the operator can ask and say.
 
 mod act;
@@ -21,27 +21,24 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use crate::{
-    keepers,
-    miners::{
-        Error, Member, Miners,
-        hold::Hold,
-        live::Live,
-        watchdog::ward::{Next, Ward, Warned},
-    },
-    model::{
-        name::MinerName,
-        sample::{Batch, Sample},
-        watchdog::{
-            Cause,
-            incident::{Evidence, Health, Incident},
-            ladder::Remedy,
-            limits::{Limits, Options},
-            look::{Look, Signs},
-        },
-    },
-    store::{IncidentLimits, Store},
+use crate::miners::{
+    Error, Member, Miners,
+    hold::Hold,
+    live::Live,
+    watchdog::ward::{Next, Ward, Warned},
 };
+use adit_model::{
+    name::MinerName,
+    sample::{Batch, Sample},
+    watchdog::{
+        Cause,
+        incident::{Evidence, Health, Incident},
+        ladder::Remedy,
+        limits::{Limits, Options},
+        look::{Look, Signs},
+    },
+};
+use adit_store::{IncidentLimits, Store};
 
 /// Time between two writes of what was learned.
 const SAVE: Duration = Duration::from_secs(300);
@@ -282,7 +279,7 @@ impl Miners {
             .collect();
         let read = tokio::task::spawn_blocking(move || {
             let cpu = |subject: &Subject| match &subject.live.as_ref()?.hold {
-                Hold::Program(_, status) => keepers::cpu_time_ms(&status.program),
+                Hold::Program(_, status) => adit_keeper_client::cpu_time_ms(&status.program),
                 Hold::Device(_) => None,
             };
             let with_cpu = |subject: Subject| Subject { cpu_ms: cpu(&subject), ..subject };

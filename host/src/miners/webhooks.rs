@@ -20,13 +20,11 @@ use tokio::sync::Notify;
 
 pub use sign::WebhookSecret;
 
-use crate::{
-    miners::{
-        Error, Heard, Miners, Subscription,
-        webhooks::queue::{Queue, Waiting},
-    },
-    model::event::Filter,
+use crate::miners::{
+    Error, Heard, Miners, Subscription,
+    webhooks::queue::{Queue, Waiting},
 };
+use adit_model::event::Filter;
 
 /// What the operator set about one receiver.
 #[derive(Clone, Debug)]

@@ -1,11 +1,9 @@
 //! How a run ended, in a sentence.
 
-use crate::{
-    miners::device::Release,
-    model::{
-        restart::RestartPolicy,
-        run::{ExitRecord, RunId},
-    },
+use crate::miners::device::Release;
+use adit_model::{
+    restart::RestartPolicy,
+    run::{ExitRecord, RunId},
 };
 
 /// The end of a run that was noted and then not launched.

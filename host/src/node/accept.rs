@@ -10,20 +10,18 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use crate::{
-    model::peer::PublicKey,
-    node::{
-        Error,
-        limits::Share,
-        link::{Confirmed, Link},
-        net::Net,
-        noise::{Channel, Header, Listening, Mode},
-        payload::Handshake,
-        session::Reason,
-        transport::{PROOF, Socket},
-    },
-    store::{AuditEntry, InviteRow, PeerRow},
+use crate::node::{
+    Error,
+    limits::Share,
+    link::{Confirmed, Link},
+    net::Net,
+    noise::{Channel, Header, Listening, Mode},
+    payload::Handshake,
+    session::Reason,
+    transport::{PROOF, Socket},
 };
+use adit_model::peer::PublicKey;
+use adit_store::{AuditEntry, InviteRow, PeerRow};
 
 /// Pause after a failed accept, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);

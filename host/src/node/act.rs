@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     miners::{self, NewMiner, ProfileChange},
-    model::{peer::PublicKey, restart::RestartPolicy, watchdog::limits::Options},
     node::{
         message::Body,
         net::Net,
@@ -14,6 +13,7 @@ use crate::{
         payload::{Deploy, DriverAnswer, DriverMessage, Fault, GetLogs, Install, Logs, StartMiner},
     },
 };
+use adit_model::{peer::PublicKey, restart::RestartPolicy, watchdog::limits::Options};
 
 /// Lines of a log that are sent when nobody says how many.
 const LINES: usize = 100;

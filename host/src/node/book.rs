@@ -14,19 +14,17 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{
-    model::{
-        peer::{NodeId, PublicKey},
-        rights::Rights,
-    },
-    node::{
-        limits::Bucket,
-        message::{Body, Message},
-        reported::Reported,
-        session::{self, Ends, Instances, Reason, Verdict},
-    },
-    store::PeerRow,
+use crate::node::{
+    limits::Bucket,
+    message::{Body, Message},
+    reported::Reported,
+    session::{self, Ends, Instances, Reason, Verdict},
 };
+use adit_model::{
+    peer::{NodeId, PublicKey},
+    rights::Rights,
+};
+use adit_store::PeerRow;
 
 /// Commands of one peer at once, and a second: each is written down, and the audit log forgets the
 /// oldest ones.

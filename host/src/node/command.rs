@@ -10,18 +10,16 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{
-    model::peer::{NodeId, PublicKey},
-    node::{
-        Error,
-        book::Session,
-        message::{Body, Message},
-        net::Net,
-        obey,
-        payload::Fault,
-    },
-    store::AuditEntry,
+use crate::node::{
+    Error,
+    book::Session,
+    message::{Body, Message},
+    net::Net,
+    obey,
+    payload::Fault,
 };
+use adit_model::peer::{NodeId, PublicKey};
+use adit_store::AuditEntry;
 
 /// Nodes that are asked at once.
 const AT_ONCE: usize = 256;

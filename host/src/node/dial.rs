@@ -10,22 +10,20 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    model::peer::{NodeRole, PublicKey},
-    node::{
-        Error,
-        accept::line,
-        invite::Invite,
-        limits::{chance, pause},
-        link::{Confirmed, Link},
-        net::Net,
-        noise::{ChannelError, Dialling, Mode},
-        rotate,
-        session::Reason,
-        transport::{PROOF, Socket},
-    },
-    store::PeerRow,
+use crate::node::{
+    Error,
+    accept::line,
+    invite::Invite,
+    limits::{chance, pause},
+    link::{Confirmed, Link},
+    net::Net,
+    noise::{ChannelError, Dialling, Mode},
+    rotate,
+    session::Reason,
+    transport::{PROOF, Socket},
 };
+use adit_model::peer::{NodeRole, PublicKey};
+use adit_store::PeerRow;
 
 /// A session that lasted this long was a good one: the next pause is a short one again.
 const GOOD: Duration = Duration::from_secs(60);

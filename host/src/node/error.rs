@@ -2,11 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{
-    model::{name::MinerName, peer::NodeId},
-    node::{invite::BadInvite, noise::ChannelError},
-    store,
-};
+use crate::node::{invite::BadInvite, noise::ChannelError};
+use adit_model::{name::MinerName, peer::NodeId};
 
 /// Why something between nodes did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +98,7 @@ pub enum Error {
     Channel(#[from] ChannelError),
     /// The database failed.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(#[from] adit_store::Error),
     /// The host is going down.
     #[error("the host is shutting down")]
     ShuttingDown,

@@ -9,10 +9,6 @@ use uuid::Uuid;
 
 use crate::{
     miners::Peers,
-    model::{
-        history::{Kind, Metric, thin::Range},
-        name::{DriverId, MinerName},
-    },
     node::{
         Error, Node,
         act::DRIVER_BYTES,
@@ -24,6 +20,10 @@ use crate::{
         report::{Moment, Totals},
         view::{FleetStats, RemoteStats},
     },
+};
+use adit_model::{
+    history::{Kind, Metric, thin::Range},
+    name::{DriverId, MinerName},
 };
 
 impl Node {

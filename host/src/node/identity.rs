@@ -11,11 +11,9 @@ use serde::{Deserialize, Serialize};
 use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
-use crate::{
-    files,
-    model::peer::{NodeId, NodeRole, PublicKey},
-    node::Error,
-};
+use crate::node::Error;
+use adit_core::files;
+use adit_model::peer::{NodeId, NodeRole, PublicKey};
 
 /// The key, 32 raw bytes.
 const KEY: &str = "key";

@@ -9,10 +9,8 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{
-    model::peer::PublicKey,
-    node::{Error, identity::random},
-};
+use crate::node::{Error, identity::random};
+use adit_model::peer::PublicKey;
 
 const PREFIX: &str = "adit1_";
 const VERSION: u8 = 1;

@@ -9,16 +9,14 @@ use std::{
 
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::{
-    model::{history::reading::Reading, name::MinerName, peer::PublicKey},
-    node::{
-        Error,
-        message::Body,
-        net::Net,
-        past::{self, now_ms},
-        payload::{GetSamples, Samples},
-    },
+use crate::node::{
+    Error,
+    message::Body,
+    net::Net,
+    past::{self, now_ms},
+    payload::{GetSamples, Samples},
 };
+use adit_model::{history::reading::Reading, name::MinerName, peer::PublicKey};
 
 /// Nodes whose past is fetched at once.
 const AT_ONCE: usize = 8;

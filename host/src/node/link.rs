@@ -11,22 +11,20 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    model::{peer::PublicKey, rights::Right},
-    node::{
-        book::Session,
-        limits::{chance, jittered},
-        message::{Body, Message},
-        net::Net,
-        noise::{Channel, Sealer},
-        obey,
-        payload::{Fault, Handshake, Ping, Pong, Rotate},
-        report,
-        session::{Inbound, Reason, Received},
-        tell,
-        transport::{Incoming, Outgoing, PROOF, Socket},
-    },
+use crate::node::{
+    book::Session,
+    limits::{chance, jittered},
+    message::{Body, Message},
+    net::Net,
+    noise::{Channel, Sealer},
+    obey,
+    payload::{Fault, Handshake, Ping, Pong, Rotate},
+    report,
+    session::{Inbound, Reason, Received},
+    tell,
+    transport::{Incoming, Outgoing, PROOF, Socket},
 };
+use adit_model::{peer::PublicKey, rights::Right};
 
 /// Messages that wait for a peer; the next one finds it busy.
 const QUEUE: usize = 64;

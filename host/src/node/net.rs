@@ -14,12 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    keepers::descriptors,
     miners::Miners,
-    model::{
-        peer::{NodeRole, PublicKey},
-        rights::Rights,
-    },
     node::{
         Listen, Options, accept,
         book::Book,
@@ -31,8 +26,13 @@ use crate::{
         peers::PeerTable,
         report::{self, Moment},
     },
-    store::{AuditEntry, Store},
 };
+use adit_keeper::descriptors;
+use adit_model::{
+    peer::{NodeRole, PublicKey},
+    rights::Rights,
+};
+use adit_store::{AuditEntry, Store};
 
 /// Handshakes at once.
 const HANDSHAKES: usize = 256;

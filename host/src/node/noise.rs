@@ -15,10 +15,8 @@ use snow::{
 use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
-use crate::{
-    model::peer::PublicKey,
-    node::{identity::SecretKey, invite::InviteId},
-};
+use crate::node::{identity::SecretKey, invite::InviteId};
+use adit_model::peer::PublicKey;
 
 const SESSION: &str = "Noise_IK_25519_ChaChaPoly_BLAKE2s";
 const PAIRING: &str = "Noise_IKpsk1_25519_ChaChaPoly_BLAKE2s";

@@ -9,22 +9,20 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{
-    model::{
-        peer::PublicKey,
-        rights::{self, Right, Rights},
-    },
-    node::{
-        act,
-        book::Session,
-        message::{Body, Message},
-        net::Net,
-        past,
-        payload::{Done, Fault, Report, StartMiner},
-        report, rotate,
-    },
-    store::{AuditEntry, Begun},
+use crate::node::{
+    act,
+    book::Session,
+    message::{Body, Message},
+    net::Net,
+    past,
+    payload::{Done, Fault, Report, StartMiner},
+    report, rotate,
 };
+use adit_model::{
+    peer::PublicKey,
+    rights::{self, Right, Rights},
+};
+use adit_store::{AuditEntry, Begun};
 
 /// Largest answer that is kept for a repetition, in bytes: there are a thousand of each peer.
 const KEPT_ANSWER: usize = 16 << 10;

@@ -5,22 +5,20 @@ use std::{net::SocketAddr, time::Duration};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{
-    model::peer::{NodeId, PublicKey},
-    node::{
-        Error, Node,
-        accept::line,
-        book::{Book, Known},
-        dial,
-        invite::{self, Invite},
-        message::Body,
-        net::Net,
-        payload::Ping,
-        session::Reason,
-        view::{self, InviteView, PeerChange, PeerView},
-    },
-    store::{InviteRow, PeerRow, PeerUpdate},
+use crate::node::{
+    Error, Node,
+    accept::line,
+    book::{Book, Known},
+    dial,
+    invite::{self, Invite},
+    message::Body,
+    net::Net,
+    payload::Ping,
+    session::Reason,
+    view::{self, InviteView, PeerChange, PeerView},
 };
+use adit_model::peer::{NodeId, PublicKey};
+use adit_store::{InviteRow, PeerRow, PeerUpdate};
 
 /// Longest wait for a connection that the operator asked for.
 const CONNECT: Duration = Duration::from_secs(15);

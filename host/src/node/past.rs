@@ -2,13 +2,13 @@
 
 use crate::{
     miners::Drawn,
-    model::history::{Kind, Metric, reading::Reading, thin::Range},
     node::{
         message::Body,
         net::Net,
         payload::{Fault, GetHistory, GetSamples, History, OldSample, Samples},
     },
 };
+use adit_model::history::{Kind, Metric, reading::Reading, thin::Range};
 
 /// Time that a chart shows when nobody says which, in milliseconds.
 const RECENT_MS: i64 = 5 * 60_000;

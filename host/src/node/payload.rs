@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::model::{
+use adit_model::{
     name::{DriverId, MinerName},
     peer::{NodeRole, PublicKey},
     rights::Right,

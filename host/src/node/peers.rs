@@ -21,14 +21,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{
-    model::{
-        peer::{NodeId, PublicKey},
-        rights::Rights,
-    },
-    node::{Error, book::Book, session::Reason},
-    store::{Joined, PeerRow, PeerUpdate, Store},
+use crate::node::{Error, book::Book, session::Reason};
+use adit_model::{
+    peer::{NodeId, PublicKey},
+    rights::Rights,
 };
+use adit_store::{Joined, PeerRow, PeerUpdate, Store};
 
 /// All peers, and their rows in the database.
 pub(crate) struct PeerTable {

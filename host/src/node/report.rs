@@ -6,10 +6,8 @@ use adit_plugin_api::PerformanceMetrics;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    model::{figures, miner::MinerView},
-    node::payload::Report,
-};
+use crate::node::payload::Report;
+use adit_model::{figures, miner::MinerView};
 
 /// Largest report in one message, in bytes.
 const PIECE_BYTES: usize = 256 << 10;

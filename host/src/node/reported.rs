@@ -4,10 +4,8 @@ use adit_plugin_api::{PerformanceMetrics, Phase};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{
-    model::{history::reading::Reading, name::MinerName},
-    node::{payload::Report, report::Moment, session::Reason},
-};
+use crate::node::{payload::Report, report::Moment, session::Reason};
+use adit_model::{history::reading::Reading, name::MinerName};
 
 /// Largest figures that are kept of one node, in bytes: 100 miners with 12 devices each take less
 /// than half of it.
@@ -169,7 +167,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::history::Metric;
+    use adit_model::history::Metric;
 
     fn moment(value: Value) -> Moment {
         serde_json::from_value(value).unwrap()

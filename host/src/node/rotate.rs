@@ -4,20 +4,18 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::json;
 
-use crate::{
-    model::{peer::PublicKey, rights::Rights},
-    node::{
-        Error,
-        accept::line,
-        book::Book,
-        identity::KeyFolder,
-        message::Body,
-        net::Net,
-        payload::{Handshake, Rotate},
-        session::Reason,
-    },
-    store::{AuditEntry, PeerRow, PeerUpdate},
+use crate::node::{
+    Error,
+    accept::line,
+    book::Book,
+    identity::KeyFolder,
+    message::Body,
+    net::Net,
+    payload::{Handshake, Rotate},
+    session::Reason,
 };
+use adit_model::{peer::PublicKey, rights::Rights};
+use adit_store::{AuditEntry, PeerRow, PeerUpdate};
 
 /// Notes what a peer says of itself at the begin of a session. A session under an announced key
 /// proves that the peer has it: it takes over.

@@ -2,15 +2,13 @@
 
 use std::time::Instant;
 
-use crate::{
-    model::peer::NodeRole,
-    node::{
-        limits::Bucket,
-        message::{Body, Message},
-        noise::{ChannelError, Opener},
-        payload::Handshake,
-    },
+use crate::node::{
+    limits::Bucket,
+    message::{Body, Message},
+    noise::{ChannelError, Opener},
+    payload::Handshake,
 };
+use adit_model::peer::NodeRole;
 
 /// Frames a peer may send at once, and on average, before anything of them is read.
 const FRAMES: (u32, u32) = (400, 200);

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     miners::Heard,
-    model::{event, rights::Right},
     node::{
         limits::Bucket,
         message::{Body, Message},
@@ -12,6 +11,7 @@ use crate::{
         payload::Event,
     },
 };
+use adit_model::{event, rights::Right};
 
 /// Events told at once, and a second. What is more is left out: figures tell the rest.
 const EVENTS: (u32, u32) = (50, 10);

@@ -15,10 +15,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    drivers::registry::Drivers,
-    keepers::{Binary, Keepers},
     miners::{self, Events, HostServices, PeerLink, Programs},
-    model::{peer::PublicKey, rights::Rights},
     node::{
         identity::SecretKey,
         message::{Body, Message},
@@ -26,9 +23,12 @@ use crate::{
         payload::{Handshake, Ping},
         transport::{Incoming, Outgoing, Socket},
     },
-    releases::{self, Releases, Sources},
-    store::PeerRow,
 };
+use adit_drivers::registry::Drivers;
+use adit_keeper_client::{Binary, Keepers};
+use adit_model::{peer::PublicKey, rights::Rights};
+use adit_releases::{Releases, Sources};
+use adit_store::PeerRow;
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -148,9 +148,9 @@ fn row(key: PublicKey, role: NodeRole, rights: Rights) -> PeerRow {
 }
 
 async fn no_miners(folder: &TempDir, store: &Store, interval: Duration) -> Miners {
-    let (sources, limits) = (Sources::default(), releases::Limits::default());
+    let (sources, limits) = (Sources::default(), adit_releases::Limits::default());
     let root = folder.path().join("programs");
-    let releases = Releases::new(releases::Options { root, sources, limits }).unwrap();
+    let releases = Releases::new(adit_releases::Options { root, sources, limits }).unwrap();
     let root = folder.path().join("miners");
     let options = miners::Options {
         root: root.clone(),
@@ -168,7 +168,7 @@ async fn no_miners(folder: &TempDir, store: &Store, interval: Duration) -> Miner
         webhooks: Vec::new(),
         watchdog: miners::WatchdogSettings {
             options: Default::default(),
-            incidents: crate::store::IncidentLimits { per_miner: 10, days: 1 },
+            incidents: adit_store::IncidentLimits { per_miner: 10, days: 1 },
         },
     };
     let keepers = Keepers::new(root, Binary::standard().await);

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{
-    model::{
-        peer::{NodeId, NodeRole, PublicKey},
-        rights::Rights,
-    },
-    node::{book::Known, report::Totals},
+use crate::node::{book::Known, report::Totals};
+use adit_model::{
+    peer::{NodeId, NodeRole, PublicKey},
+    rights::Rights,
 };
 
 /// This node.

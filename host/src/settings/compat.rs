@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::Deserialize;
 
-use crate::{api::Ports, model::name::MinerName};
+use crate::api::Ports;
+use adit_model::name::MinerName;
 
 /// One port a miner and dialect; none unless set.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -8,15 +8,13 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{
-    drivers::{
-        handle::{Isolation, Limits},
-        health::Tolerance,
-        lock::Trust,
-        runner::Rations,
-    },
-    model::name::DriverId,
+use adit_drivers::{
+    handle::{Isolation, Limits},
+    health::Tolerance,
+    lock::Trust,
+    runner::Rations,
 };
+use adit_model::name::DriverId;
 
 /// Where drivers are, where their code runs, and what they may use.
 #[derive(Clone, Debug, Deserialize)]

@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::{
-    miners::WatchdogSettings as Own, model::watchdog::limits::Options, store::IncidentLimits,
-};
+use crate::miners::WatchdogSettings as Own;
+use adit_model::watchdog::limits::Options;
+use adit_store::IncidentLimits;
 
 /// How all miners are watched. Times are seconds; what is absent is taken from the driver, else
-/// from the defaults in [`crate::model::watchdog::limits::Limits`].
+/// from the defaults in [`adit_model::watchdog::limits::Limits`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WatchdogSettings {

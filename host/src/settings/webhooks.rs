@@ -4,10 +4,8 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
-use crate::{
-    miners::{SecretPlace, WebhookSecret, WebhookSettings as Own},
-    model::event::Filter,
-};
+use crate::miners::{SecretPlace, WebhookSecret, WebhookSettings as Own};
+use adit_model::event::Filter;
 
 /// Receivers at most.
 const MOST: usize = 32;
@@ -105,7 +103,7 @@ impl WebhookSettings {
         Ok(())
     }
 
-    fn filter(&self) -> Result<Filter, crate::model::event::BadFilter> {
+    fn filter(&self) -> Result<Filter, adit_model::event::BadFilter> {
         Filter::new(self.types.clone(), self.miners.clone())
     }
 

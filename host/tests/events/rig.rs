@@ -8,13 +8,13 @@ use std::{
 
 use adit::{
     api::{self, Access, Api},
-    drivers::registry::Drivers,
-    keepers::Keepers,
     miners::{self, Events, HostServices, Miners, PeerLink, Programs},
     node::{self, Listen, Node},
-    releases::{self, Releases, Sources},
-    store::Store,
 };
+use adit_drivers::registry::Drivers;
+use adit_keeper_client::Keepers;
+use adit_releases::{Releases, Sources};
+use adit_store::Store;
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -113,10 +113,10 @@ async fn parts(
     max_subscribers: usize,
 ) -> (Api, Events, tokio::net::TcpListener) {
     let (store, _) = Store::open(folder.join("adit.db")).unwrap();
-    let releases = Releases::new(releases::Options {
+    let releases = Releases::new(adit_releases::Options {
         root: folder.join("programs"),
         sources: Sources::default(),
-        limits: releases::Limits::default(),
+        limits: adit_releases::Limits::default(),
     });
     let exe = std::env::current_exe().unwrap();
     let options = miners::Options {

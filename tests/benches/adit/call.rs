@@ -9,20 +9,17 @@ use std::{
     time::Duration,
 };
 
-use adit::{
-    drivers::{
-        handle::Instance,
-        load, preflight,
-        registry::{Drivers, Options},
-        runner::Spawner,
-        search::Search,
-    },
-    keepers,
-    miners::{Events, HostServices, PeerLink},
-    model::name::DriverId,
-    store::Store,
+use adit::miners::{Events, HostServices, PeerLink};
+use adit_drivers::{
+    handle::Instance,
+    load, preflight,
+    registry::{Drivers, Options},
+    runner::Spawner,
+    search::Search,
 };
+use adit_model::name::DriverId;
 use adit_plugin_api::{Config, DriverObject, testing};
+use adit_store::Store;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -54,7 +51,8 @@ pub(crate) fn rows() -> Vec<Row> {
 
     let runtime = Runtime::new().unwrap();
     let whole = turns(&runtime, runtime.block_on(instance(folder.path(), None)));
-    let spawner: Spawner = Arc::new(|socket| keepers::spawn_runner(&built("adit"), socket));
+    let spawner: Spawner =
+        Arc::new(|socket| adit_keeper_client::spawn_runner(&built("adit"), socket));
     let other = runtime.block_on(instance(folder.path(), Some(spawner)));
     let raw = socket_pair();
     let process = turns(&runtime, other);

@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use adit::{keepers::Keepers, model::name::MinerName};
+use adit_keeper_client::Keepers;
+use adit_model::name::MinerName;
 use serde_json::{Value, json};
 
 use crate::{

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adit::model::sample::{Grid, Sample};
+use adit_model::sample::{Grid, Sample};
 
 use crate::{
     host::Host,

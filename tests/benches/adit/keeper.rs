@@ -9,12 +9,10 @@ use std::{
     time::Duration,
 };
 
-use adit::{
-    keepers::{Keepers, run::Run},
-    model::{
-        name::MinerName,
-        run::{LogLimits, RunId, RunSpec},
-    },
+use adit_keeper_client::{Keepers, run::Run};
+use adit_model::{
+    name::MinerName,
+    run::{LogLimits, RunId, RunSpec},
 };
 use adit_plugin_api::{Console, StopPlan};
 use tokio::runtime::Runtime;

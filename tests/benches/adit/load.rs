@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use adit::drivers::{load, preflight, trust};
+use adit_drivers::{load, preflight, trust};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use crate::{

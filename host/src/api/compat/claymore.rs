@@ -9,12 +9,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    api::{Api, serve::Places},
-    model::{
-        dialect::{Subject, claymore},
-        name::MinerName,
-    },
+use crate::api::{Api, serve::Places};
+use adit_model::{
+    dialect::{Subject, claymore},
+    name::MinerName,
 };
 
 /// Clients at once.

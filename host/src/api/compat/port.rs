@@ -17,15 +17,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    api::{Api, access::Refusal, compat::claymore, cors, gate, serve},
-    model::{
-        dialect::{
-            mmp,
-            xmrig::{self, Form},
-        },
-        name::MinerName,
+use crate::api::{Api, access::Refusal, compat::claymore, cors, gate, serve};
+use adit_model::{
+    dialect::{
+        mmp,
+        xmrig::{self, Form},
     },
+    name::MinerName,
 };
 
 /// Connections of one port at once.

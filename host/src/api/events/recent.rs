@@ -26,7 +26,7 @@ pub(crate) struct Which {
 pub(crate) struct Recent {
     /// Id of the newest event there is; 0: there is none.
     newest: u64,
-    events: Vec<crate::model::event::Event>,
+    events: Vec<adit_model::event::Event>,
 }
 
 pub(crate) async fn list(

@@ -72,7 +72,8 @@ pub(crate) async fn issue(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::access::Holder, model::access::Role};
+    use crate::api::access::Holder;
+    use adit_model::access::Role;
 
     fn caller(name: &str) -> Caller {
         let holder = Holder::Token(name.to_owned());

@@ -29,8 +29,8 @@ use crate::{
         json,
     },
     miners::Heard,
-    model::event::Filter,
 };
+use adit_model::event::Filter;
 
 /// Largest message of a client, in bytes: it has nothing longer to say than a list of miners.
 const MESSAGE_BYTES: usize = 8 << 10;

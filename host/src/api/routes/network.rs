@@ -7,9 +7,9 @@ use crate::{
         document::{Routes, delete, describe::Operation, get, post, put},
         node, remote,
     },
-    model::access::Role,
     node::view::{InviteView, PeerView},
 };
+use adit_model::access::Role;
 
 use Role::{Admin, Operate, View};
 

@@ -5,15 +5,13 @@ use std::{fs, path::PathBuf, time::Duration};
 use adit_plugin_api::Config;
 use clap::Args;
 
-use crate::{
-    cli::{Common, Error, client::home, input, show},
-    drivers::{
-        check::{Finding, Outcome, Report, Request, check},
-        definition,
-        handle::Limits,
-        search::Search,
-        trust::Owner,
-    },
+use crate::cli::{Common, Error, client::home, input, show};
+use adit_drivers::{
+    check::{Finding, Outcome, Report, Request, check},
+    definition,
+    handle::Limits,
+    search::Search,
+    trust::Owner,
 };
 
 #[derive(Args)]
@@ -97,7 +95,7 @@ impl Scratch {
         // Not the folder for temporary files: it may be mounted so that nothing in it runs.
         let base = crate::settings::default_state_dir().join("check");
         let folder = base.join(uuid::Uuid::new_v4().to_string());
-        let made = crate::drivers::load::private_dir(&folder);
+        let made = adit_drivers::load::private_dir(&folder);
         made.map_err(|error| Error::message(format!("cannot make {}: {error}", folder.display())))?;
         Ok(Self(folder))
     }

@@ -9,16 +9,14 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{
-    cli::{
-        Common, Error,
-        client::{Client, home},
-        show,
-    },
-    drivers::{definition::is_definition, inspect::inspect, trust::Owner},
-    files,
-    model::name::DriverId,
+use crate::cli::{
+    Common, Error,
+    client::{Client, home},
+    show,
 };
+use adit_core::files;
+use adit_drivers::{definition::is_definition, inspect::inspect, trust::Owner};
+use adit_model::name::DriverId;
 
 /// How long a running host may take to list what was added.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -8,11 +8,9 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use crate::{
-    cli::{Common, Error, client, show},
-    model::name::DriverId,
-    releases::hiveos::{ApiPort, Package, unusable_path},
-};
+use crate::cli::{Common, Error, client, show};
+use adit_model::name::DriverId;
+use adit_releases::hiveos::{ApiPort, Package, unusable_path};
 
 #[derive(Args)]
 pub(in crate::cli) struct Import {

@@ -10,10 +10,8 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use crate::{
-    cli::{Common, Error, driver::plugin_api, show},
-    model::name::DriverId,
-};
+use crate::cli::{Common, Error, driver::plugin_api, show};
+use adit_model::name::DriverId;
 
 #[derive(Args)]
 pub(in crate::cli) struct New {

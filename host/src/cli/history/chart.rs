@@ -4,12 +4,10 @@ use clap::Args;
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use crate::{
-    cli::{Common, Error, client::Client, show},
-    model::history::{
-        Metric,
-        thin::{PhasePoint, Point},
-    },
+use crate::cli::{Common, Error, client::Client, show};
+use adit_model::history::{
+    Metric,
+    thin::{PhasePoint, Point},
 };
 
 /// Width of a chart on the terminal, in characters.

@@ -2,10 +2,8 @@
 
 use serde_json::Value;
 
-use crate::{
-    cli::{Common, Error, client::Client, miner::path, show},
-    model::{miner::MinerView, plan::PlanView},
-};
+use crate::cli::{Common, Error, client::Client, miner::path, show};
+use adit_model::{miner::MinerView, plan::PlanView};
 
 /// Shows a miner.
 pub(super) async fn show(common: &Common, name: &str) -> Result<(), Error> {

@@ -10,8 +10,8 @@ use crate::{
         show,
     },
     miners::Explained,
-    model::resolve::Origin,
 };
+use adit_model::resolve::Origin;
 
 #[derive(Args)]
 pub(in crate::cli) struct Explain {

@@ -19,8 +19,8 @@ use crate::{
         },
     },
     miners::LogPage,
-    model::{history::thin::Point, miner::MinerView, name::MinerName},
 };
+use adit_model::{history::thin::Point, miner::MinerView, name::MinerName};
 
 /// Time between two looks.
 const EVERY: Duration = Duration::from_secs(1);

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use adit_plugin_api::PerformanceMetrics;
 
-use crate::{
-    cli::{show, top::text::clean},
-    model::miner::MinerView,
-};
+use crate::cli::{show, top::text::clean};
+use adit_model::miner::MinerView;
 
 /// A column of the table, and what it is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

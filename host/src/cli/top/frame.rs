@@ -6,20 +6,18 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use crate::{
-    cli::{
-        show,
-        top::{
-            figures::{Column, totals},
-            layout::{self, Heights, LOWEST, NARROWEST},
-            look::Look,
-            pane,
-            state::{Screen, State},
-            text::{cell, cut},
-        },
+use crate::cli::{
+    show,
+    top::{
+        figures::{Column, totals},
+        layout::{self, Heights, LOWEST, NARROWEST},
+        look::Look,
+        pane,
+        state::{Screen, State},
+        text::{cell, cut},
     },
-    model::miner::MinerView,
 };
+use adit_model::miner::MinerView;
 
 /// What the keys do, as far as a line goes.
 const KEYS: &str = "q quit  ? help  ↑↓ select  s sort  l log  p pause  r restart  x stop";

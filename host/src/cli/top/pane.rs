@@ -2,19 +2,17 @@
 
 use ratatui::{Frame, layout::Rect, text::Line};
 
-use crate::{
-    cli::{
-        history::chart::{self, SCALE},
-        show,
-        top::{
-            frame::put,
-            look::Look,
-            state::State,
-            text::{clean, cut},
-        },
+use crate::cli::{
+    history::chart::{self, SCALE},
+    show,
+    top::{
+        frame::put,
+        look::Look,
+        state::State,
+        text::{clean, cut},
     },
-    model::history::{recent::KEPT_MS, thin::Point},
 };
+use adit_model::history::{recent::KEPT_MS, thin::Point};
 
 /// A figure stands for the time up to the next one, as long as that is not this many times later
 /// than usual.

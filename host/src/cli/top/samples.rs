@@ -2,10 +2,8 @@
 
 use serde_json::json;
 
-use crate::{
-    cli::top::state::{News, State},
-    model::{miner::MinerView, name::MinerName, restart::RestartPolicy},
-};
+use crate::cli::top::state::{News, State};
+use adit_model::{miner::MinerView, name::MinerName, restart::RestartPolicy};
 
 pub(super) fn name(text: &str) -> MinerName {
     MinerName::new(text).unwrap()

@@ -2,13 +2,11 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::{
-    cli::top::{
-        figures::Column,
-        text::{clean, cut},
-    },
-    model::{history::thin::Point, miner::MinerView, name::MinerName},
+use crate::cli::top::{
+    figures::Column,
+    text::{clean, cut},
 };
+use adit_model::{history::thin::Point, miner::MinerView, name::MinerName};
 
 /// Lines of a log that are asked for: beside the figures, and when it has the screen.
 const FEW_LINES: u32 = 60;

@@ -2,7 +2,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::model::text::is_hidden;
+use adit_model::text::is_hidden;
 
 /// Columns that a tab becomes.
 const TAB: &str = "    ";

@@ -6,22 +6,19 @@ use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    miners::{
-        events::{Heard, Subscription},
-        history::{Drawn, History},
+use crate::miners::{
+    events::{Heard, Subscription},
+    history::{Drawn, History},
+};
+use adit_model::{
+    event::Event,
+    history::{
+        Kind, Metric, reading,
+        recent::KEPT_MS,
+        recorder::{Refused, Write},
+        thin::Range,
     },
-    model::{
-        event::Event,
-        history::{
-            Kind, Metric, reading,
-            recent::KEPT_MS,
-            recorder::{Refused, Write},
-            thin::Range,
-        },
-        sample::Batch,
-    },
-    store,
+    sample::Batch,
 };
 
 /// Ticks that wait in memory while the database cannot be written: two hours. What is older is in
@@ -82,7 +79,7 @@ impl History {
     }
 
     /// Takes up where the database ends, unless that is done.
-    pub(super) async fn take_up(&self) -> Result<(), store::Error> {
+    pub(super) async fn take_up(&self) -> Result<(), adit_store::Error> {
         if self.state().recorder.is_some() {
             return Ok(());
         }
@@ -154,7 +151,7 @@ impl History {
         }
     }
 
-    fn failed(&self, error: &store::Error) {
+    fn failed(&self, error: &adit_store::Error) {
         let error = error.to_string();
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let is_new = {

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{
-    miners::{Error, history::History},
-    model::{
-        history::{Kind, Metric, reading::Reading, thin::Range},
-        sample::Grid,
-    },
+use crate::miners::{Error, history::History};
+use adit_model::{
+    history::{Kind, Metric, reading::Reading, thin::Range},
+    sample::Grid,
 };
 
 /// Tells what is known now of miners of other nodes: by the node's id, `/`, and the miner's name. It

@@ -3,7 +3,7 @@ use std::time::Duration;
 use adit_plugin_api::{DeviceMetrics, PerformanceMetrics, Phase};
 
 use super::*;
-use crate::model::{
+use adit_model::{
     name::{DriverId, MinerName},
     sample::{Batch, Sample},
 };

@@ -5,18 +5,16 @@ use std::collections::BTreeSet;
 use adit_plugin_api::{Config, Launch};
 use serde_json::Value;
 
-use crate::{
-    drivers::handle::Driver,
-    miners::{Error, Parts, profiles::objects::Objects},
-    model::{
-        path::{FieldPath, leaves},
-        profile::Profile,
-        resolve::Resolved,
-        restart::RestartPolicy,
-        watchdog::limits::Options,
-    },
-    store::MinerRow,
+use crate::miners::{Error, Parts, profiles::objects::Objects};
+use adit_drivers::handle::Driver;
+use adit_model::{
+    path::{FieldPath, leaves},
+    profile::Profile,
+    resolve::Resolved,
+    restart::RestartPolicy,
+    watchdog::limits::Options,
 };
+use adit_store::MinerRow;
 
 /// What a start is made with.
 pub(crate) struct Applied {

@@ -2,17 +2,15 @@
 
 use adit_plugin_api::Config;
 
-use crate::{
-    drivers::handle::Driver,
-    miners::{
-        Error, Miners,
-        profiles::{ProfileChange, objects::Objects},
-    },
-    model::{
-        name::DriverId,
-        profile::{Profile, ProfileFields, ProfileView},
-        rights::{self, Right, Rights},
-    },
+use crate::miners::{
+    Error, Miners,
+    profiles::{ProfileChange, objects::Objects},
+};
+use adit_drivers::handle::Driver;
+use adit_model::{
+    name::DriverId,
+    profile::{Profile, ProfileFields, ProfileView},
+    rights::{self, Right, Rights},
 };
 
 impl Miners {

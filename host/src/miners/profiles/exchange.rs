@@ -5,24 +5,22 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{
-    miners::{
-        Error, Miners,
-        profiles::{
-            PoolChange,
-            fault::{Fault, Kind},
-            objects::{Objects, moment, secrets},
-            pools::check_wallets,
-        },
+use crate::miners::{
+    Error, Miners,
+    profiles::{
+        PoolChange,
+        fault::{Fault, Kind},
+        objects::{Objects, moment, secrets},
+        pools::check_wallets,
     },
-    model::{
-        plan::MASK,
-        pool::{BadField, Pool, Wallet},
-        profile::{Profile, ProfileFields, ProfileId},
-        secrets::{mask, unmask},
-    },
-    store::{Catalogue, PoolRow, WalletRow},
 };
+use adit_model::{
+    plan::MASK,
+    pool::{BadField, Pool, Wallet},
+    profile::{Profile, ProfileFields, ProfileId},
+    secrets::{mask, unmask},
+};
+use adit_store::{Catalogue, PoolRow, WalletRow};
 
 /// The form of the document that this version writes and reads.
 const FORM: u32 = 1;

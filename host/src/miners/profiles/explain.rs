@@ -4,20 +4,18 @@ use adit_plugin_api::Launch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    drivers::handle::Driver,
-    miners::{
-        Error, Miners,
-        launch::{self, Draft, Planned, Work},
-        profiles::{objects::Objects, row},
-    },
-    model::{
-        name::{DriverId, MinerName, PoolName, WalletName},
-        path::{FieldPath, leaves},
-        plan::{MASK, PlanView, mask},
-        profile::{Profile, ProfileId, miner_names},
-        resolve::Origin,
-    },
+use crate::miners::{
+    Error, Miners,
+    launch::{self, Draft, Planned, Work},
+    profiles::{objects::Objects, row},
+};
+use adit_drivers::handle::Driver;
+use adit_model::{
+    name::{DriverId, MinerName, PoolName, WalletName},
+    path::{FieldPath, leaves},
+    plan::{MASK, PlanView, mask},
+    profile::{Profile, ProfileId, miner_names},
+    resolve::Origin,
 };
 
 /// Shorter texts of a configuration are not looked for in arguments: they would be found anywhere.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::{drivers::schema::ConfigError, model::pool::BadField};
+use adit_drivers::schema::ConfigError;
+use adit_model::pool::BadField;
 
 /// A kind of thing that is kept by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

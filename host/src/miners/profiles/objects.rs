@@ -2,26 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    drivers::{handle::Driver, schema::ConfigError},
-    miners::{
-        Error, Parts, launch,
-        profiles::{
-            apply,
-            fault::{Fault, Kind},
-        },
+use crate::miners::{
+    Error, Parts, launch,
+    profiles::{
+        apply,
+        fault::{Fault, Kind},
     },
-    model::{
-        name::{MinerName, PoolName, WalletName},
-        path::FieldPath,
-        plan::mask,
-        pool::{Pool, Wallet},
-        profile::{Profile, ProfileFields, ProfileId, miner_names},
-        references::{self, References},
-        resolve::{Around, Resolved, resolve},
-    },
-    store::{Catalogue, PoolRow, Store, WalletRow},
 };
+use adit_drivers::{handle::Driver, schema::ConfigError};
+use adit_model::{
+    name::{MinerName, PoolName, WalletName},
+    path::FieldPath,
+    plan::mask,
+    pool::{Pool, Wallet},
+    profile::{Profile, ProfileFields, ProfileId, miner_names},
+    references::{self, References},
+    resolve::{Around, Resolved, resolve},
+};
+use adit_store::{Catalogue, PoolRow, Store, WalletRow};
 
 /// A port that stands for the one that a start will find.
 const SOME_PORT: u16 = 65_535;

@@ -3,21 +3,19 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{
-    miners::{
-        Error, Miners,
-        profiles::{
-            fault::{Fault, Kind},
-            objects::{Expected, Objects, moment},
-        },
+use crate::miners::{
+    Error, Miners,
+    profiles::{
+        fault::{Fault, Kind},
+        objects::{Expected, Objects, moment},
     },
-    model::{
-        plan::MASK,
-        pool::{BadField, Pool},
-        references::References,
-    },
-    store::{Catalogue, PoolRow},
 };
+use adit_model::{
+    plan::MASK,
+    pool::{BadField, Pool},
+    references::References,
+};
+use adit_store::{Catalogue, PoolRow};
 
 /// A pool in lists and details, without its password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

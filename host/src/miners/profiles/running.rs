@@ -3,14 +3,12 @@
 use adit_plugin_api::Config;
 use serde_json::{Map, Value};
 
-use crate::{
-    miners::{Error, Miners, profiles::objects::Objects},
-    model::{
-        pool::BadField,
-        profile::{PoolChoice, ProfileFields},
-        restart::RestartPolicy,
-        watchdog::limits::Options,
-    },
+use crate::miners::{Error, Miners, profiles::objects::Objects};
+use adit_model::{
+    pool::BadField,
+    profile::{PoolChoice, ProfileFields},
+    restart::RestartPolicy,
+    watchdog::limits::Options,
 };
 
 impl Miners {

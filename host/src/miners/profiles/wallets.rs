@@ -3,17 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{
-    miners::{
-        Error, Miners,
-        profiles::{
-            fault::{Fault, Kind},
-            objects::{Expected, Objects, moment},
-        },
+use crate::miners::{
+    Error, Miners,
+    profiles::{
+        fault::{Fault, Kind},
+        objects::{Expected, Objects, moment},
     },
-    model::pool::Wallet,
-    store::{Catalogue, WalletRow},
 };
+use adit_model::pool::Wallet;
+use adit_store::{Catalogue, WalletRow};
 
 /// A wallet in lists and details.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -114,7 +112,7 @@ impl Miners {
         let old = objects.wallet(name)?;
         expected.check(Kind::Wallet, name, old.updated_at_ms)?;
         let name = &old.wallet.name;
-        let refers = |it: &crate::model::references::References| it.wallets.contains(name);
+        let refers = |it: &adit_model::references::References| it.wallets.contains(name);
         objects.check_unused((Kind::Wallet, name.as_str()), refers)?;
         parts.store.remove_wallet(name).await?;
         parts.events.publish("wallet.deleted", json!({ "name": name }));

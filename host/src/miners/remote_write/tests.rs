@@ -10,7 +10,7 @@ use super::{
     wire::{WriteRequest, pack},
     *,
 };
-use crate::model::series::Family;
+use adit_model::series::Family;
 
 fn settings(url: String) -> RemoteWriteSettings {
     RemoteWriteSettings {

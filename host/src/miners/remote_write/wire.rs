@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use crate::model::series::Family;
+use adit_model::series::Family;
 
 /// What is pushed at once.
 #[derive(Clone, PartialEq, Message)]

@@ -1,9 +1,7 @@
 //! The names of all series, in the words of the field; see the README for the labels.
 
-use crate::{
-    miners::{RemoteWriteStatus, WebhookStatus, series::float},
-    model::series::Family,
-};
+use crate::miners::{RemoteWriteStatus, WebhookStatus, series::float};
+use adit_model::series::Family;
 
 /// One family a name, in the order in which they are shown.
 pub(super) struct Families {

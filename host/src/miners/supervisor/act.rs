@@ -6,24 +6,22 @@ use adit_plugin_api::Phase;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{
-    keepers::{self, log::Cursor, look::Observed},
-    miners::{
-        Error,
-        collector::{Collector, Origin},
-        device::{DeviceRun, Found},
-        hold::Hold,
-        launch,
-        live::Live,
-        probe,
-        profiles::apply::Applied,
-        record::Record,
-        secrets::Secrets,
-        supervisor::{Connected, REPLAY_BYTES, State, Supervisor, Waiting},
-        words::{self, Ending},
-    },
-    model::{miner::Desired, plan, reconcile::Action, restart::Next, run::ExitRecord},
+use crate::miners::{
+    Error,
+    collector::{Collector, Origin},
+    device::{DeviceRun, Found},
+    hold::Hold,
+    launch,
+    live::Live,
+    probe,
+    profiles::apply::Applied,
+    record::Record,
+    secrets::Secrets,
+    supervisor::{Connected, REPLAY_BYTES, State, Supervisor, Waiting},
+    words::{self, Ending},
 };
+use adit_keeper_client::{log::Cursor, look::Observed};
+use adit_model::{miner::Desired, plan, reconcile::Action, restart::Next, run::ExitRecord};
 
 impl Supervisor {
     pub(super) async fn look(&mut self) {
@@ -219,7 +217,7 @@ impl Supervisor {
             }
             // The last run's keeper has told the end and is about to leave, or somebody else began
             // a run: no failure, and those who asked wait on.
-            Err(Error::Keeper(keepers::error::Error::Busy(_))) => {
+            Err(Error::Keeper(adit_keeper_client::error::Error::Busy(_))) => {
                 tracing::info!(miner = %self.row.name, "something of a run is alive; looking again");
                 self.state = State::Silent(None);
             }
@@ -302,7 +300,9 @@ impl Supervisor {
                 self.tell("miner.stopping", json!({}));
             }
             // What became of it shows when looking.
-            Err(Error::Keeper(keepers::error::Error::Over(_))) => self.state = State::Unknown,
+            Err(Error::Keeper(adit_keeper_client::error::Error::Over(_))) => {
+                self.state = State::Unknown
+            }
             Err(error) => {
                 tracing::warn!(miner = %self.row.name, %error, "the keeper did not take the stop");
                 self.end_run().await;

@@ -10,17 +10,15 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::{
-    keepers::{error::Error as KeeperError, members::Known},
-    miners::{
-        hold::Hold,
-        live::Live,
-        recover,
-        supervisor::{Connected, State, Supervisor},
-    },
-    model::run::RunStatus,
-    store::RunProcesses,
+use crate::miners::{
+    hold::Hold,
+    live::Live,
+    recover,
+    supervisor::{Connected, State, Supervisor},
 };
+use adit_keeper_client::{error::Error as KeeperError, members::Known};
+use adit_model::run::RunStatus;
+use adit_store::RunProcesses;
 
 /// The task that ends a run, and the connection that the host had to it.
 pub(super) struct EndTask {

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{
-    miners::{
-        Error,
-        supervisor::{Reply, State, Supervisor},
-    },
-    model::{miner::Desired, run::RunId},
+use crate::miners::{
+    Error,
+    supervisor::{Reply, State, Supervisor},
 };
+use adit_model::{miner::Desired, run::RunId};
 
 /// A run that shall end.
 #[derive(Clone, Debug, PartialEq, Eq)]

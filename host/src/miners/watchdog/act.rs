@@ -5,23 +5,21 @@ use std::time::Duration;
 use adit_plugin_api::Command;
 use serde_json::{Value, json};
 
-use crate::{
-    miners::{
-        Error, Member, Miners,
-        hold::Hold,
-        launch,
-        live::Live,
-        supervisor::{Order, Relief},
-        watchdog::now_ms,
-    },
-    model::{
-        name::MinerName,
-        plan,
-        watchdog::{
-            Cause, Finding,
-            incident::{Evidence, Incident, LINE_CHARS, LINES},
-            ladder::{Remedy, Step},
-        },
+use crate::miners::{
+    Error, Member, Miners,
+    hold::Hold,
+    launch,
+    live::Live,
+    supervisor::{Order, Relief},
+    watchdog::now_ms,
+};
+use adit_model::{
+    name::MinerName,
+    plan,
+    watchdog::{
+        Cause, Finding,
+        incident::{Evidence, Incident, LINE_CHARS, LINES},
+        ladder::{Remedy, Step},
     },
 };
 

@@ -5,13 +5,11 @@ use std::time::Duration;
 use adit_plugin_api::Value;
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::{
-    miners::{Member, Miners, launch, live::Live, watchdog::now_ms},
-    model::{
-        name::MinerName,
-        resolve::PoolField,
-        watchdog::{Cause, Finding, failback::CONNECTS, ladder::Remedy, limits::Limits},
-    },
+use crate::miners::{Member, Miners, launch, live::Live, watchdog::now_ms};
+use adit_model::{
+    name::MinerName,
+    resolve::PoolField,
+    watchdog::{Cause, Finding, failback::CONNECTS, ladder::Remedy, limits::Limits},
 };
 
 /// Longest wait for a connection to a pool.

@@ -2,23 +2,21 @@
 
 use std::time::Duration;
 
-use crate::{
-    model::{
-        run::RunId,
-        watchdog,
-        watchdog::{
-            Cause, Excuse, Finding, Verdict,
-            baseline::{Baseline, Baselines, Key},
-            failback::Failback,
-            history::History,
-            incident::LOOKS,
-            ladder::{Ladder, Remedy, Step},
-            limits::{Limits, Options},
-            look::Look,
-        },
+use adit_model::{
+    run::RunId,
+    watchdog,
+    watchdog::{
+        Cause, Excuse, Finding, Verdict,
+        baseline::{Baseline, Baselines, Key},
+        failback::Failback,
+        history::History,
+        incident::LOOKS,
+        ladder::{Ladder, Remedy, Step},
+        limits::{Limits, Options},
+        look::Look,
     },
-    store::WatchdogRow,
 };
+use adit_store::WatchdogRow;
 
 /// Healthy looks in a row after which the same trouble is told again.
 const CALM: u32 = 30;

@@ -1,10 +1,8 @@
 //! Changes that run into each other: each order is forced, by a database that waits.
 
 use super::*;
-use crate::{
-    model::{peer::NodeRole, rights::Right},
-    store::InviteRow,
-};
+use adit_model::{peer::NodeRole, rights::Right};
+use adit_store::InviteRow;
 
 const INVITE: [u8; 8] = [9; 8];
 

@@ -29,9 +29,9 @@ async fn an_unknown_key_is_refused() {
 async fn a_fake_listener_at_the_address_is_noticed() {
     let (controller, worker) = pair().await;
     let other = Rig::up(NodeRole::Controller).await;
-    let address = crate::store::PeerUpdate {
+    let address = adit_store::PeerUpdate {
         address: Some(Some(other.address())),
-        ..crate::store::PeerUpdate::default()
+        ..adit_store::PeerUpdate::default()
     };
     worker.net().peers.update(controller.key(), |_, _| Ok(address)).await.unwrap();
     controller.node.end().await;
@@ -317,7 +317,7 @@ async fn a_command_has_one_effect_however_often_and_over_connections() {
     }
     let id = command.unwrap().id.to_string();
     let known = rig.store.begin_command(key.public(), id).await.unwrap();
-    assert!(matches!(known, crate::store::Begun::Answered(_)), "{known:?}");
+    assert!(matches!(known, adit_store::Begun::Answered(_)), "{known:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,14 +8,12 @@ use tokio::{
 };
 
 use super::*;
-use crate::{
-    model::name::DriverId,
-    node::{
-        act::DRIVER_BYTES,
-        noise,
-        payload::{DriverAnswer, Fault, StopMiner},
-    },
+use crate::node::{
+    act::DRIVER_BYTES,
+    noise,
+    payload::{DriverAnswer, Fault, StopMiner},
 };
+use adit_model::name::DriverId;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_a_nodes_key_cannot_pose_as_its_controller() {
@@ -212,7 +210,7 @@ async fn messages_of_drivers_need_a_right_and_a_driver() {
     // What a driver makes of a message may be anything.
     let error = send(&controller, &worker.id(), vec![1]).await.unwrap_err();
     assert!(error.message.contains("the right to config, payout"), "{error:?}");
-    let all = crate::model::rights::Right::ALL.into_iter().collect();
+    let all = adit_model::rights::Right::ALL.into_iter().collect();
     let all = crate::node::view::PeerChange { rights: Some(all), ..Default::default() };
     worker.node.change_peer(&controller.id(), all).await.unwrap();
     let error = send(&controller, &worker.id(), vec![1]).await.unwrap_err();

@@ -130,7 +130,7 @@ async fn a_disconnected_peer_stays_so_until_it_is_connected_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_are_the_receivers_and_count_at_once() {
     let (controller, worker) = pair().await;
-    let rights = |rights: &[crate::model::rights::Right]| PeerChange {
+    let rights = |rights: &[adit_model::rights::Right]| PeerChange {
         rights: Some(rights.iter().copied().collect()),
         ..PeerChange::default()
     };
@@ -144,7 +144,7 @@ async fn rights_are_the_receivers_and_count_at_once() {
     let audit = controller.store.audit(10).await.unwrap();
     assert!(audit.iter().any(|it| it.action == "sent stop_miner x"), "{audit:?}");
     // Nobody gives a right to whom it means nothing.
-    let all = rights(&crate::model::rights::Right::ALL);
+    let all = rights(&adit_model::rights::Right::ALL);
     let error = controller.node.change_peer(&worker.id(), all).await.unwrap_err();
     assert!(matches!(error, Error::Role(_)), "{error}");
 }

@@ -5,9 +5,9 @@ use serde_json::json;
 use super::*;
 use crate::{
     miners::Drawn,
-    model::history::{Kind, Metric, thin::Range},
     node::payload::{OldSample, Report, Samples},
 };
+use adit_model::history::{Kind, Metric, thin::Range};
 
 fn report(hashrate: f64) -> Body {
     let rig = json!({ "running": true, "phase": "mining", "hashrate": hashrate, "shares": 3 });

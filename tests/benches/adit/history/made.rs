@@ -1,7 +1,7 @@
 //! Figures as real miners show them, made up: 70 % CPUs, 30 % GPUs, noise and drift, shares by
 //! chance, and about one gap a day after which the counters begin anew.
 
-use adit::model::sample::Sample;
+use adit_model::sample::Sample;
 use adit_plugin_api::{DeviceMetrics, PerformanceMetrics, Phase};
 
 /// Ticks of a day.

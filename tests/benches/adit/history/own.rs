@@ -5,18 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use adit::{
-    model::{
-        history::{
-            Kind, Metric, reading,
-            recorder::{Recorder, Write},
-            retention::Retention,
-            thin::Range,
-        },
-        sample::{Grid, Sample},
+use adit_model::{
+    history::{
+        Kind, Metric, reading,
+        recorder::{Recorder, Write},
+        retention::Retention,
+        thin::Range,
     },
-    store::{HistoryReader, Source, Store},
+    sample::{Grid, Sample},
 };
+use adit_store::{HistoryReader, Source, Store};
 use tokio::runtime::Runtime;
 
 /// Ticks that are filled in with one commit: fewer than the old rows of the tail that go with it.
@@ -77,7 +75,7 @@ impl Own {
     /// Least, mean and largest of at most `points` stretches. Returns how many have any.
     pub(super) fn chart(&self, miner: &str, since_ms: i64, until_ms: i64, points: u32) -> usize {
         let series = self.recorder.named(Kind::Miner, miner);
-        let source = |series: adit::model::history::recorder::Series| {
+        let source = |series: adit_model::history::recorder::Series| {
             let fresh = self.recorder.growing(series.id, Metric::Hashrate).into_iter().collect();
             Source { series, fresh }
         };

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use adit::model::sample::Sample;
+use adit_model::sample::Sample;
 use rusqlite::{Connection, Statement, params};
 
 const SCHEMA: &str = "

@@ -2,13 +2,11 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 use serde_json::json;
 
 use super::*;
-use crate::{
-    cli::top::{
-        samples::{NOW, fresh, look, miner, name},
-        state::{About, Detail, News},
-    },
-    model::history::thin::Point,
+use crate::cli::top::{
+    samples::{NOW, fresh, look, miner, name},
+    state::{About, Detail, News},
 };
+use adit_model::history::thin::Point;
 
 fn drawn(state: &State, width: u16, height: u16, colours: bool) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
