@@ -1,28 +1,61 @@
 //! Versions of programs: which one is newer, and whether two names mean the same.
 
-/// Whether version `one` comes after `other`: number by number, and what is no number as text.
+use std::cmp::Ordering;
+
+/// Words that mark a version before the one that they are attached to, as `rc` in `1.2rc1`.
+const EARLY: [&str; 7] = ["alpha", "beta", "dev", "nightly", "pre", "preview", "rc"];
+
+/// Whether version `one` comes after `other`. Numbers are compared as numbers and words as text. As
+/// in semantic versioning a word after a hyphen (`1.2-rc1`) comes before the version without it, and
+/// what follows a plus sign does not count. A word attached to a number comes later (`1.52a` after
+/// `1.52`), unless it names a release before the final one (`1.2rc1`).
 pub fn is_newer(one: &str, other: &str) -> bool {
-    let parts = |version: &str| -> Vec<(u64, String)> {
-        let parts = version.split(['.', '-', '+', '_']);
-        parts.map(|part| (part.parse().unwrap_or(0), part.to_owned())).collect()
-    };
     let (one, other) = (parts(one), parts(other));
-    for pair in one.iter().zip(&other) {
-        let ((a, a_text), (b, b_text)) = pair;
-        if (a, a_text.trim_start_matches('0')) != (b, b_text.trim_start_matches('0')) {
-            return (a, a_text) > (b, b_text);
+    for at in 0..one.len().max(other.len()) {
+        let (a, b) = (one.get(at).unwrap_or(&Part::End), other.get(at).unwrap_or(&Part::End));
+        match a.cmp(b) {
+            Ordering::Equal => {}
+            order => return order == Ordering::Greater,
         }
     }
-    // A part after a common beginning: a number comes later, as in 1.2.1; a word before, as in
-    // 1.2-rc1.
-    let numeric = |rest: &[(u64, String)]| {
-        rest.first().is_some_and(|(_, text)| text.bytes().all(|it| it.is_ascii_digit()))
-    };
-    match one.len().cmp(&other.len()) {
-        std::cmp::Ordering::Greater => numeric(&one[other.len()..]),
-        std::cmp::Ordering::Less => !numeric(&other[one.len()..]),
-        std::cmp::Ordering::Equal => false,
+    false
+}
+
+/// A part of a version, earliest kind first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Early(String),
+    End,
+    Late(String),
+    /// How many digits, and the digits, without leading zeros.
+    Number(usize, String),
+}
+
+fn parts(version: &str) -> Vec<Part> {
+    let version = version.split('+').next().unwrap_or_default().to_ascii_lowercase();
+    let version = version.strip_prefix('v').unwrap_or(&version);
+    let mut parts = Vec::new();
+    let mut rest = version;
+    while let Some(first) = rest.chars().next() {
+        let alike =
+            |c: char| c.is_ascii_alphanumeric() && c.is_ascii_digit() == first.is_ascii_digit();
+        let length = rest.find(|c| !alike(c)).unwrap_or(rest.len()).max(first.len_utf8());
+        let (part, after) = rest.split_at(length);
+        let is_attached = !version[..version.len() - rest.len()].ends_with(['-', '_']);
+        if first.is_ascii_digit() {
+            let digits = part.trim_start_matches('0');
+            parts.push(Part::Number(digits.len(), digits.to_owned()));
+        } else if first.is_ascii_alphabetic() {
+            let is_late = is_attached && !EARLY.contains(&part);
+            parts.push(if is_late {
+                Part::Late(part.to_owned())
+            } else {
+                Part::Early(part.to_owned())
+            });
+        }
+        rest = after;
     }
+    parts
 }
 
 /// The newest of `versions`.
@@ -79,6 +112,20 @@ mod tests {
             ("6.26.0-rc1", "6.26.0", false),
             ("6.26.0-rc2", "6.26.0-rc1", true),
             ("6.026.0", "6.26.0", false),
+            ("6.26.0-rc10", "6.26.0-rc9", true),
+            ("6.26.0-rc9", "6.26.0-rc10", false),
+            ("6.26.0rc1", "6.26.0", false),
+            ("2024.3.3-beta.10", "2024.3.3-beta9", true),
+            ("6.26.0+build1", "6.26.0", false),
+            ("6.26.0", "6.26.0+build1", false),
+            ("v6.26.1", "6.26.0", true),
+            ("6.25.0", "v6.26.0", false),
+            ("1.52a", "1.52", true),
+            ("1.52a", "1.51", true),
+            ("1.52b", "1.52a", true),
+            ("1.53", "1.52a", true),
+            ("99999999999999999999999", "9999999999999999999999", true),
+            ("6.26.0-\u{e9}", "6.26.0", false),
         ] {
             assert_eq!(is_newer(one, other), newer, "{one} after {other}");
         }
