@@ -10,6 +10,8 @@ use crate::runner::frame::{self, Frame};
 
 /// The longest log message that is taken, in bytes.
 const LONGEST: usize = 16 << 10;
+/// A longer message counts as one line for each of these bytes, so that the log grows no faster.
+const LINE: usize = 1 << 10;
 /// How many seconds' worth of log lines may come at once.
 const BURST_S: f64 = 10.0;
 /// After so many dropped lines in a row the reader rests for a moment.
@@ -40,7 +42,8 @@ impl LogBudget {
             self.dropped += 1;
             return !self.dropped.is_multiple_of(DROPPED_AT_ONCE);
         }
-        self.lines -= 1.0;
+        let bytes: usize = frame.parts.iter().map(|part| part.len().min(LONGEST)).sum();
+        self.lines -= f64::from(u32::try_from(bytes.div_ceil(LINE)).unwrap_or(u32::MAX));
         let dropped = std::mem::take(&mut self.dropped);
         if dropped > 0 {
             let most = self.per_second;
@@ -137,10 +140,26 @@ mod tests {
         }
     }
 
+    fn line(text: &[u8]) -> Frame {
+        let parts = vec![vec![2], b"target".to_vec(), text.to_vec()];
+        Frame { kind: Kind::Note, code: frame::LOG, object: 1, id: 0, parts }
+    }
+
+    #[test]
+    fn long_lines_count_as_several() {
+        let frame = line(&[b'x'; 10 << 10]);
+        let (lines, mut budget) = (Lines::default(), LogBudget::new(5));
+        let now = budget.filled_at;
+        for _ in 0..100 {
+            budget.log(now, &lines, &frame);
+        }
+        let bytes: usize = lines.0.lock().unwrap().iter().map(String::len).sum();
+        assert!((40 << 10..=60 << 10).contains(&bytes), "{bytes}");
+    }
+
     #[test]
     fn a_flood_of_log_lines_is_cut_and_counted() {
-        let parts = vec![vec![2], b"target".to_vec(), b"line".to_vec()];
-        let frame = Frame { kind: Kind::Note, code: frame::LOG, object: 1, id: 0, parts };
+        let frame = line(b"line");
         let (lines, mut budget) = (Lines::default(), LogBudget::new(5));
         let now = budget.filled_at;
         let pauses = (0..10_000).filter(|_| !budget.log(now, &lines, &frame)).count();

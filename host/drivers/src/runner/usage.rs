@@ -74,7 +74,8 @@ pub(super) async fn watch(
     data_dir: PathBuf,
     conn: Arc<Conn>,
 ) {
-    let data_dir = Arc::new(data_dir);
+    // As the kernel names the files in it, without links.
+    let data_dir = Arc::new(fs::canonicalize(&data_dir).unwrap_or(data_dir));
     let mut window = Window::new(bounds.share_s());
     let (mut used_before, mut idle) = (0, 0);
     let mut looks = interval(LOOK);

@@ -264,12 +264,25 @@ const SOMETIMES_OLDER: &[If] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const SOMETIMES_OLDER: &[If] = &[];
 
-/// Sockets of the internet, and no raw ones.
+const INTERNET_4: (u8, Must) = (0, Must::Be(net::AF_INET));
+const INTERNET_6: (u8, Must) = (0, Must::Be(net::AF_INET6));
+const STREAM: (u8, Must) = (1, bits(0xf, net::SOCK_STREAM));
+const DATAGRAM: (u8, Must) = (1, bits(0xf, net::SOCK_DGRAM));
+const USUAL_PROTOCOL: (u8, Must) = (2, Must::Be(0));
+const TCP: (u8, Must) = (2, Must::Be(6));
+const UDP: (u8, Must) = (2, Must::Be(17));
+
+/// TCP and UDP: no raw sockets, and no other protocol that a socket of the same type can have, such
+/// as SCTP or ICMP.
 const SOCKETS: &[If] = &[
-    (nr::__NR_socket, &[(0, Must::Be(net::AF_INET)), (1, bits(0xf, net::SOCK_STREAM))]),
-    (nr::__NR_socket, &[(0, Must::Be(net::AF_INET)), (1, bits(0xf, net::SOCK_DGRAM))]),
-    (nr::__NR_socket, &[(0, Must::Be(net::AF_INET6)), (1, bits(0xf, net::SOCK_STREAM))]),
-    (nr::__NR_socket, &[(0, Must::Be(net::AF_INET6)), (1, bits(0xf, net::SOCK_DGRAM))]),
+    (nr::__NR_socket, &[INTERNET_4, STREAM, USUAL_PROTOCOL]),
+    (nr::__NR_socket, &[INTERNET_4, STREAM, TCP]),
+    (nr::__NR_socket, &[INTERNET_4, DATAGRAM, USUAL_PROTOCOL]),
+    (nr::__NR_socket, &[INTERNET_4, DATAGRAM, UDP]),
+    (nr::__NR_socket, &[INTERNET_6, STREAM, USUAL_PROTOCOL]),
+    (nr::__NR_socket, &[INTERNET_6, STREAM, TCP]),
+    (nr::__NR_socket, &[INTERNET_6, DATAGRAM, USUAL_PROTOCOL]),
+    (nr::__NR_socket, &[INTERNET_6, DATAGRAM, UDP]),
 ];
 
 /// Without a host that counts threads and knows which belong to this process.
